@@ -1,0 +1,5 @@
+"""``python -m segdrop`` is the ``segdrop`` command."""
+
+from segdrop.cli import main
+
+main()

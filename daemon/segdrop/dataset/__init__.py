@@ -1,0 +1,1 @@
+"""Datasets: opened, understood, validated. Pillow and numpy; no torch. Runs in a limited child."""

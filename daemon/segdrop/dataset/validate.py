@@ -1,0 +1,202 @@
+"""The check of the pixels: decoded, understood as classes, split, and left in the cache.
+
+All issues are collected; a later part is left out only where an earlier fault makes it meaningless.
+"""
+
+import errno
+from collections.abc import Sequence
+
+import numpy as np
+
+from segdrop import durable
+from segdrop.dataset import classes, decode, split
+from segdrop.dataset.cache import CacheWriter
+from segdrop.dataset.classes import IGNORE, ClassReading
+from segdrop.dataset.inspection import Inspection
+from segdrop.dataset.progress import Progress
+from segdrop.dataset.report import CacheIndex, DatasetSummary
+from segdrop.dataset.samples import Sample
+from segdrop.dataset.source import Archive
+from segdrop.dataset.survey import Survey
+from segdrop.errors import DataError, Issue, Severity, UnavailableError, has_fault
+from segdrop.request import Request
+from segdrop.spec import CheckSpec
+
+_SHOWN_VALUES = 10
+
+
+def _without(issues: Sequence[Issue], code: str) -> list[Issue]:
+    return [issue for issue in issues if issue.code != code]
+
+
+def checked_pixels(
+    archive: Archive, found: Inspection, samples: list[Sample], spec: CheckSpec, progress: Progress
+) -> DatasetSummary | None:
+    """Decode what can be decoded; the summary where nothing at all is at fault."""
+    decode.configure(spec.limits.max_image_pixels)
+    cache_dir = spec.cache_dir
+    request = found.request or Request().resolved()
+    survey = Survey()
+    keep = cache_dir is not None and not has_fault(found.issues)
+    if not keep or cache_dir is None:
+        survey.run(archive, samples, request.size, None, progress.step)
+        return _conclude(archive, found, samples, survey, None)
+    try:
+        with CacheWriter(cache_dir, *request.size) as writer:
+            survey.run(archive, samples, request.size, writer, progress.step)
+            return _conclude(archive, found, samples, survey, writer)
+    except OSError as error:
+        durable.remove_tree(cache_dir)  # half a cache is of no use, and the space is wanted
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UnavailableError("disk.full", f"no space for the decoded images: {error}") from error
+        raise
+
+
+def _conclude(
+    archive: Archive, found: Inspection, samples: list[Sample], survey: Survey, writer: CacheWriter | None
+) -> DatasetSummary | None:
+    """Classes and split from what the survey saw."""
+    # damaged members are on record already, all of them, from the pass over every byte
+    found.issues += _without(survey.issues(), "archive.corrupt")
+    request = found.request
+    if request is None or not survey.is_readable:
+        return None
+    try:
+        reading = classes.read_classes(sorted(survey.values), found.names, request)
+    except DataError as error:
+        found.issues += error.issues
+        return None
+    class_pixels = _class_pixels(survey, reading)
+    found.issues += reading.issues
+    found.issues += _unknown_values(archive, samples, survey, reading)
+    found.issues += _nothing_to_learn(class_pixels)
+    if not survey.is_sound or split.shortage(samples) or has_fault(found.issues):
+        return None
+    presence = [_class_bits(codes, survey.values, reading) for codes in survey.cache_codes]
+    sides = split.divide(samples, presence, request.val_fraction, request.seed)
+    found.issues += classes.absent(reading.names, class_pixels)
+    found.issues += _unlabelled_sides(presence, sides)
+    found.issues += split.missing_classes(sides, presence, reading.names)
+    if has_fault(found.issues):
+        return None
+    if writer is not None:
+        _finish_cache(writer, archive, samples, survey, reading, sides, request)
+    return _summary(found, survey, reading, sides, class_pixels, request)
+
+
+def _unknown_values(archive: Archive, samples: list[Sample], survey: Survey, reading: ClassReading) -> list[Issue]:
+    """Values without a class, with their pixels, and the masks that hold them."""
+    if not reading.unknown:
+        return []
+    codes = {value: code for code, value in enumerate(survey.values)}
+    bits = sum(1 << codes[value] for value in reading.unknown)
+    files = [archive.names[sample.mask] for sample, has in zip(samples, survey.full_codes, strict=True) if has & bits]
+    shown = ", ".join(f"{value} ({survey.pixels[value]} pixels)" for value in reading.unknown[:_SHOWN_VALUES])
+    more = ", …" if len(reading.unknown) > _SHOWN_VALUES else ""
+    known = f"there are {len(reading.names)} classes"
+    message = f"{len(files)} masks hold values that have no class: {shown}{more}; {known}"
+    return [Issue.of("mask.unknown_value", message, files=files)]
+
+
+def _class_pixels(survey: Survey, reading: ClassReading) -> list[int]:
+    """Pixels of each class over all masks at full size."""
+    pixels = [0] * len(reading.names)
+    for value, class_id in reading.lookup.items():
+        if class_id != IGNORE:
+            pixels[class_id] += int(survey.pixels[value])
+    return pixels
+
+
+def _class_bits(codes: int, values: Sequence[int], reading: ClassReading) -> int:
+    """The classes of a mask as bits, from its codes as bits."""
+    bits = 0
+    while codes:
+        lowest = codes & -codes
+        class_id = reading.lookup[values[lowest.bit_length() - 1]]
+        if class_id != IGNORE:
+            bits |= 1 << class_id
+        codes ^= lowest
+    return bits
+
+
+def _nothing_to_learn(class_pixels: list[int]) -> list[Issue]:
+    """A fault where the masks have nothing to tell apart."""
+    present = sum(pixels > 0 for pixels in class_pixels)
+    if not present:
+        return [Issue.of("mask.all_ignored", "every pixel of every mask is ignored, or has no class")]
+    if present == 1:
+        return [Issue.of("mask.single_class", "every labelled pixel is of the same class")]
+    return []
+
+
+def _unlabelled_sides(presence: list[int], sides: split.Sides) -> list[Issue]:
+    """Faults for sides of the split without a single labelled pixel; only a warning for the test split."""
+    issues = []
+    for name, positions, severity in (
+        ("training", sides.train, Severity.FAULT),
+        ("validation", sides.val, Severity.FAULT),
+        ("test", sides.test, Severity.WARNING),
+    ):
+        if positions and not any(presence[position] for position in positions):
+            message = f"no {name} image has a labelled pixel (at training size)"
+            issues.append(Issue.of("mask.all_ignored", message, severity=severity))
+    return issues
+
+
+def _finish_cache(  # noqa: PLR0913, PLR0917  (what the check knows meets here)
+    writer: CacheWriter,
+    archive: Archive,
+    samples: list[Sample],
+    survey: Survey,
+    reading: ClassReading,
+    sides: split.Sides,
+    request: Request,
+) -> None:
+    class_ids = np.full(256, IGNORE, np.uint8)
+    for code, value in enumerate(survey.values):
+        class_ids[code] = reading.lookup[value]
+    writer.map_masks(class_ids)
+    height, width = request.size
+    writer.finish(
+        CacheIndex(
+            count=len(samples),
+            height=height,
+            width=width,
+            train=sides.train,
+            val=sides.val,
+            test=sides.test,
+            names=[archive.names[sample.image] for sample in samples],
+        )
+    )
+
+
+def _summary(
+    found: Inspection,
+    survey: Survey,
+    reading: ClassReading,
+    sides: split.Sides,
+    class_pixels: list[int],
+    request: Request,
+) -> DatasetSummary:
+    layout = found.reading
+    assumptions = [*(layout.assumptions if layout else ()), *reading.assumptions, *sides.assumptions]
+    if survey.num_deep_images:
+        assumptions.append(f"{survey.num_deep_images} images have 16 bits a channel: the upper 8 are used")
+    total = int(survey.pixels.sum())
+    return DatasetSummary(
+        layout=layout.layout if layout else "",
+        pairs=len(sides.train) + len(sides.val) + len(sides.test),
+        train=len(sides.train),
+        val=len(sides.val),
+        test=len(sides.test),
+        num_classes=len(reading.names),
+        classes=list(reading.names),
+        mask_values=list(reading.values),
+        ignore_index=reading.ignore_index,
+        mask_encoding=reading.encoding.value,
+        split="given" if sides.is_given else "made",
+        image_size=list(request.size),
+        class_pixels=class_pixels,
+        ignored_pixels=total - sum(class_pixels),
+        assumptions=assumptions,
+    )

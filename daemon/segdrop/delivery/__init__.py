@@ -1,0 +1,1 @@
+"""What people get: packed, delivered, archived."""

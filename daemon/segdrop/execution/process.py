@@ -1,0 +1,80 @@
+"""Start a child in a process group of its own, and end it.
+
+Why a subprocess and not ``multiprocessing``: the child is a command that runs by hand, a crash of its native
+code cannot hurt the daemon, no state is inherited by accident, and the daemon never imports torch.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from segdrop import child
+from segdrop.execution.output import LogTail
+
+#: Where memory runs out the kernel ends a child, and not the daemon, which then tells what happened (proc(5)).
+_MORE_OOM_SCORE = 500
+_MAX_OOM_SCORE = 1000
+#: A library that starts one thread per core in a process that decodes images only costs memory.
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+@dataclass(slots=True)
+class Child:
+    """A running child. ``poll`` until it gives an exit status, negative for a signal."""
+
+    popen: "subprocess.Popen[bytes]"
+    started_at: float  #: monotonic seconds
+    log: LogTail
+
+    def poll(self) -> int | None:
+        return self.popen.poll()
+
+    def terminate(self) -> None:
+        """Ask: finish the step at hand, save, leave."""
+        if self.popen.poll() is None:
+            self.popen.terminate()
+
+    def kill(self) -> None:
+        """End the whole group, and wait for its death."""
+        if self.popen.poll() is None:
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        self.popen.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to run: ``python -m <module> [<arguments>]``."""
+
+    module: str
+    arguments: tuple[str, ...]
+    log_path: Path
+    nice: int = 0
+    one_thread: bool = False
+
+    def start(self, now: float) -> Child:
+        """Start it. Its output goes to ``log_path``, appended."""
+        environment = {key: value for key, value in os.environ.items() if key != "JOURNAL_STREAM"}
+        environment |= {child.PARENT_VARIABLE: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
+        if self.one_thread:
+            environment |= _ONE_THREAD
+        with self.log_path.open("ab") as output:
+            popen = subprocess.Popen(
+                [sys.executable, "-m", self.module, *self.arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                start_new_session=True,
+            )
+            log = LogTail(self.log_path, output.tell())
+        # never less nice than we are ourselves: only root may do that
+        if self.nice > os.getpriority(os.PRIO_PROCESS, 0):
+            os.setpriority(os.PRIO_PROCESS, popen.pid, self.nice)
+        with contextlib.suppress(OSError):  # it has ended already, or this is no Linux
+            score = int(Path("/proc/self/oom_score_adj").read_text(encoding="ascii")) + _MORE_OOM_SCORE
+            Path(f"/proc/{popen.pid}/oom_score_adj").write_text(f"{min(score, _MAX_OOM_SCORE)}", encoding="ascii")
+        return Child(popen, now, log)

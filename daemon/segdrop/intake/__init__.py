@@ -1,0 +1,1 @@
+"""A file appears, settles, is claimed."""

@@ -1,0 +1,236 @@
+"""The inbox as the scans see it: what is there, what has settled, what waits and why.
+
+All of this is memory that a restart rebuilds by looking again; nothing here is needed for a file not to be lost.
+"""
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from segdrop import logs
+from segdrop.errors import Issue
+from segdrop.intake import ending as ending_of_file
+from segdrop.intake import names, settle
+from segdrop.intake.names import Kind
+from segdrop.settings import IntakeSettings
+
+_MAX_REPORTED_BYSTANDERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """The cheap check's answer about one arrival."""
+
+    issues: list[Issue]
+    accepted: bool
+    priority: int = 0
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A ZIP in the inbox, with its sidecar."""
+
+    name: str
+    sidecar_name: str | None
+    observation: settle.Observation
+    ending: settle.Ending | None = None
+    settled: bool = False
+    inspection: Inspection | None = None
+    reason: str = ""  #: why it waits
+
+    @property
+    def order(self) -> tuple[int, int, str]:
+        priority = self.inspection.priority if self.inspection else 0
+        return (-priority, self.observation.archive.ctime_ns, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    name: str
+    stamp: settle.Stamp
+
+
+@dataclass(slots=True)
+class _Listing:
+    archives: list[_Entry] = field(default_factory=list)
+    sidecars: dict[str, _Entry] = field(default_factory=dict)  #: by stem
+    bystanders: dict[str, str] = field(default_factory=dict)  #: name → why it is left alone
+    controls: list[str] = field(default_factory=list)
+
+
+class Inbox:
+    """Scans one folder; remembers, between scans, since when each file has been unchanged."""
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: IntakeSettings,
+        read_ending: Callable[[Path], settle.Ending] = ending_of_file.read,
+    ) -> None:
+        self.folder = folder
+        self.arrivals: dict[str, Arrival] = {}
+        self.bystanders: dict[str, str] = {}
+        self.paused = False  #: somebody put PAUSE into the inbox
+        self.cancels: list[str] = []  #: jobs that somebody asked to end
+        self.retries: list[str] = []  #: jobs that somebody asked to run again
+        self._settings = settings
+        self._read_ending = read_ending
+        self._judged: dict[tuple[str, bool], str] = {}  #: why names of the last scan, files or not, are left alone
+
+    def scan(self, now: float) -> None:
+        """Look at every name once. OSError if the folder itself cannot be read."""
+        listing = self._list()
+        arrivals = {}
+        for entry in listing.archives:
+            sidecar = listing.sidecars.pop(names.stem(entry.name), None)
+            arrivals[entry.name] = self._update(entry, sidecar, now)
+        for name in self.arrivals.keys() - arrivals.keys():
+            logs.get().debug("file.gone", file=name)
+        self.arrivals = arrivals
+        self.paused = names.PAUSE_NAME in listing.controls
+        self.cancels = names.targets(listing.controls, names.CANCEL_SUFFIX)
+        self.retries = names.targets(listing.controls, names.RETRY_SUFFIX)
+        self.bystanders = listing.bystanders | {
+            entry.name: "a request without its ZIP" for entry in listing.sidecars.values()
+        }
+        logs.get().debug("inbox.scanned", archives=len(arrivals), others=len(self.bystanders))
+
+    def next_due(self, now: float) -> float:
+        """Seconds until the next scan is worth while. What is overdue cannot be read: a scan like any other will do."""
+        waits = [self._remaining(arrival, now) for arrival in self.arrivals.values() if not arrival.settled]
+        return max(0.05, min([self._settings.scan_seconds, *(wait for wait in waits if wait > 0)]))
+
+    def forget(self, arrival: Arrival) -> None:
+        """It was claimed, or is gone."""
+        self.arrivals.pop(arrival.name, None)
+
+    def postpone(self, arrival: Arrival, reason: str) -> None:
+        """It cannot be read at the moment: it starts anew at the next scan."""
+        arrival.settled = False
+        arrival.ending = None
+        arrival.inspection = None
+        self._wait(arrival, reason)
+
+    def to_inspect(self) -> list[Arrival]:
+        return sorted((a for a in self.arrivals.values() if a.settled and a.inspection is None), key=lambda a: a.order)
+
+    def rejected(self) -> list[Arrival]:
+        return [a for a in self.arrivals.values() if a.inspection and not a.inspection.accepted]
+
+    def ready(self) -> list[Arrival]:
+        """What passed the cheap check, first to be served first."""
+        return sorted(
+            (a for a in self.arrivals.values() if a.inspection and a.inspection.accepted),
+            key=lambda a: a.order,
+        )
+
+    def unsettled(self) -> bool:
+        """Whether anything may still become a job by itself."""
+        return any(not a.reason.startswith("unreadable") for a in self.arrivals.values())
+
+    def reported_bystanders(self) -> Iterable[tuple[str, str]]:
+        return list(self.bystanders.items())[:_MAX_REPORTED_BYSTANDERS]
+
+    def _list(self) -> _Listing:
+        listing = _Listing()
+        # sorted, because the order of a listing may change, and with it which file a sidecar belongs to
+        for name, status in sorted(self._entries(listing), key=lambda entry: entry[0]):
+            stamp = settle.Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            if name.lower().endswith(".zip"):
+                listing.archives.append(_Entry(name, stamp))
+            elif names.stem(name) in listing.sidecars:
+                listing.bystanders[name] = f"a second request beside {listing.sidecars[names.stem(name)].name}"
+            else:
+                listing.sidecars[names.stem(name)] = _Entry(name, stamp)
+        return listing
+
+    def _entries(self, listing: _Listing) -> Iterator[tuple[str, os.stat_result]]:
+        """ZIPs and sidecars with their status. Other names cost no system call beyond the listing, and are judged
+        once: thousands of them may lie here for months.
+        """
+        judged, self._judged = self._judged, {}
+        with os.scandir(self.folder) as entries:
+            for entry in entries:
+                name = entry.name
+                key = name, entry.is_file(follow_symlinks=False)
+                if (reason := judged.get(key)) is None:
+                    reading = names.read(name, is_file=key[1])
+                    reason = reading.reason
+                    if reading.kind is Kind.CONTROL:
+                        listing.controls.append(name)
+                        continue
+                    if reading.kind in (Kind.ARCHIVE, Kind.SIDECAR):
+                        if status := _regular(entry):
+                            yield name, status
+                        continue
+                listing.bystanders[name] = self._judged[key] = reason
+
+    def _update(self, entry: _Entry, sidecar: _Entry | None, now: float) -> Arrival:
+        known = self.arrivals.get(entry.name)
+        observation = settle.observe(
+            known.observation if known else None, entry.stamp, sidecar.stamp if sidecar else None, now
+        )
+        if known is None or observation is not known.observation:
+            if known is None:
+                logs.get().info("file.seen", file=entry.name, bytes=entry.stamp.size)
+            known = Arrival(entry.name, sidecar.name if sidecar else None, observation, reason="arriving")
+        if not known.settled:
+            self._settle(known, now)
+        return known
+
+    def _settle(self, arrival: Arrival, now: float) -> None:
+        if self._remaining(arrival, now) > 0:
+            return
+        if arrival.ending is None:
+            try:
+                if arrival.sidecar_name is not None:  # before any child is started that could not read it either
+                    (self.folder / arrival.sidecar_name).open("rb").close()
+                arrival.ending = self._read_ending(self.folder / arrival.name)
+            except FileNotFoundError:
+                return
+            except OSError as error:
+                self._wait(arrival, f"unreadable: {error.strerror}")
+                return
+        if self._remaining(arrival, now) > 0:
+            self._wait(arrival, "looks incomplete: still arriving, or cut off")
+            return
+        arrival.settled = True
+        if not arrival.reason.startswith("unreadable"):  # that stays until a check has read it
+            arrival.reason = "to be checked"
+        if arrival.ending is settle.Ending.NOT_A_ZIP:
+            message = f"{arrival.name} does not begin like a ZIP"
+            arrival.inspection = Inspection(
+                [Issue.of("archive.not_a_zip", message, files=[arrival.name])], accepted=False
+            )
+        elif arrival.ending is settle.Ending.INCOMPLETE:
+            size = arrival.observation.archive.size
+            message = f"{arrival.name} ({size} bytes) has no complete directory, and has not changed for a while"
+            arrival.inspection = Inspection(
+                [Issue.of("archive.truncated", message, files=[arrival.name])], accepted=False
+            )
+
+    def _remaining(self, arrival: Arrival, now: float) -> float:
+        return settle.remaining_seconds(
+            arrival.observation,
+            arrival.ending,
+            now,
+            settle_seconds=self._settings.settle_seconds,
+            incomplete_seconds=self._settings.incomplete_seconds,
+        )
+
+    @staticmethod
+    def _wait(arrival: Arrival, reason: str) -> None:
+        if arrival.reason != reason:
+            arrival.reason = reason
+            logs.get().warning("file.waiting", file=arrival.name, reason=reason)
+
+
+def _regular(entry: "os.DirEntry[str]") -> os.stat_result | None:
+    """The status of a regular file; None for anything else, and for what is gone since it was listed: withdrawn."""
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return status if stat.S_ISREG(status.st_mode) else None

@@ -1,0 +1,1 @@
+"""torch: what training and inference share."""

@@ -1,0 +1,54 @@
+"""DeepLabV3 with a ResNet-50 backbone: torchvision's own modules, called in our order.
+
+Chen et al., "Rethinking Atrous Convolution for Semantic Image Segmentation", 2017 (arXiv 1706.05587);
+torchvision/models/segmentation/deeplabv3.py. Parameters and their names are exactly torchvision's.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from segdrop.modeling.architectures.atrous import skip_dead_taps
+from segdrop.modeling.operators import import_torchvision
+
+
+class SegmentationModel(nn.Module):
+    """Calls a torchvision segmentation model so that logits are upsampled in float32.
+
+    bf16 keeps 8 bits of a number: upsampled in bf16, neighbouring classes would tie, and the arg max would pick
+    by position. The auxiliary head is computed only where its loss is wanted. ``network`` is torchvision's own
+    model; its state_dict is what is saved.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, C, H, W) float32 of images (N, 3, H, W)."""
+        features = self.network.get_submodule("backbone")(images)
+        return self._upsampled("classifier", features["out"], images)
+
+    def forward_with_auxiliary(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits, and those of the auxiliary head, both (N, C, H, W) float32."""
+        features = self.network.get_submodule("backbone")(images)
+        return (
+            self._upsampled("classifier", features["out"], images),
+            self._upsampled("aux_classifier", features["aux"], images),
+        )
+
+    def _upsampled(self, head: str, features: Tensor, images: Tensor) -> Tensor:
+        logits = self.network.get_submodule(head)(features).float()
+        return functional.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def build_deeplabv3_resnet50(num_classes: int) -> SegmentationModel:
+    """Random weights. Both ``weights`` are None on purpose: the builder's default downloads a backbone."""
+    segmentation = import_torchvision("torchvision.models.segmentation")
+    network = segmentation.deeplabv3_resnet50(
+        weights=None, weights_backbone=None, num_classes=num_classes, aux_loss=True
+    )
+    skip_dead_taps(network.classifier)
+    model = SegmentationModel(network)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+    return model

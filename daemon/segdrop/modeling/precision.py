@@ -1,0 +1,114 @@
+"""How the host computes: threads and number format."""
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+Precision = Literal["fp32", "bf16"]
+
+#: Native bf16 arithmetic. AVX-512 without it emulates bf16, 3-4 times slower than fp32 (oneDNN, "Data Types").
+_NATIVE_BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+_CPUINFO = Path("/proc/cpuinfo")
+_CGROUP = Path("/sys/fs/cgroup")
+_MEMBERSHIP = Path("/proc/self/cgroup")
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What training computes with."""
+
+    precision: Precision
+    threads: int
+
+    def autocast(self) -> AbstractContextManager[object]:
+        return torch.autocast("cpu", torch.bfloat16) if self.precision == "bf16" else nullcontext()
+
+
+def prepare_host(requested: Literal["auto", "fp32", "bf16"], threads: int) -> Host:
+    """Choose, and set torch up for it. ``threads`` 0: as many as this process may use."""
+    threads = threads or available_threads()
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    torch.use_deterministic_algorithms(mode=True)
+    # deterministic mode also clears every fresh tensor, which costs time and is only about reading garbage
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    precision: Precision = ("bf16" if has_native_bf16() else "fp32") if requested == "auto" else requested
+    return Host(precision, threads)
+
+
+def has_native_bf16(cpuinfo: Path = _CPUINFO) -> bool:
+    """Whether the CPU says so. Where there is no /proc/cpuinfo: no, which is slower and never wrong."""
+    return bool(_NATIVE_BF16_FLAGS & _cpu_field(cpuinfo, ("flags", "Features")))
+
+
+def cpu_name(cpuinfo: Path = _CPUINFO) -> str:
+    for line in _lines(cpuinfo):
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def available_threads(cgroup: Path = _CGROUP, membership: Path = _MEMBERSHIP) -> int:
+    """CPUs in the affinity mask, bounded by the cgroup's quota; the machine's count would oversubscribe both."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else torch.get_num_threads()
+    quotas = [quota for quota in (_quota_v2(cgroup, membership), _quota_v1(cgroup, membership)) if quota]
+    return max(1, min([allowed, *(int(quota) for quota in quotas)]))
+
+
+def _quota_v2(cgroup: Path, membership: Path) -> float | None:
+    """The least quota of this process's cgroup and those above it."""
+    quotas = []
+    for folder in _own_groups(cgroup, membership, controller=""):
+        limit, _, period = _text(folder / "cpu.max").partition(" ")
+        if limit.isdigit() and period.strip().isdigit():
+            quotas.append(int(limit) / int(period))
+    return min(quotas, default=None)
+
+
+def _quota_v1(cgroup: Path, membership: Path) -> float | None:
+    quotas = []
+    for folder in _own_groups(cgroup / "cpu", membership, controller="cpu"):
+        limit, period = _text(folder / "cpu.cfs_quota_us"), _text(folder / "cpu.cfs_period_us")
+        if limit.isdigit() and period.isdigit() and int(period):
+            quotas.append(int(limit) / int(period))
+    return min(quotas, default=None)
+
+
+def _own_groups(top: Path, membership: Path, controller: str) -> Iterator[Path]:
+    """This process's cgroup and those above it, as mounted at ``top`` (cgroups(7), /proc/[pid]/cgroup)."""
+    own = ""
+    for line in _lines(membership):
+        _number, controllers, path = (*line.split(":", 2), "", "")[:3]
+        if controller in controllers.split(","):
+            own = path.strip().strip("/")
+    folder = top / own
+    while folder.is_relative_to(top):
+        yield folder
+        if folder == top:
+            return
+        folder = folder.parent
+
+
+def _cpu_field(cpuinfo: Path, names: tuple[str, ...]) -> set[str]:
+    for line in _lines(cpuinfo):
+        name, _, value = line.partition(":")
+        if name.strip() in names:
+            return set(value.split())
+    return set()
+
+
+def _lines(path: Path) -> list[str]:
+    return _text(path).splitlines()
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""

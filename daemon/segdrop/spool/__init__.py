@@ -1,0 +1,1 @@
+"""Jobs on disk: the folders are the database."""

@@ -1,0 +1,39 @@
+"""``python -m segdrop.training SPEC``: one training run, told by a file, answering through files."""
+
+import os
+import sys
+from pathlib import Path
+
+from segdrop import child
+from segdrop.errors import DataError, Exit, Issue
+from segdrop.spec import TrainingSpec
+
+#: what torch's CPU allocator says (c10/core/impl/alloc_cpu.cpp)
+_NO_MEMORY = "DefaultCPUAllocator: can't allocate memory"
+
+
+def main() -> int:
+    if len(sys.argv) != 2:  # noqa: PLR2004  (the program's name and one argument)
+        sys.stderr.write("usage: python -m segdrop.training SPEC\n")
+        return Exit.USAGE
+    # OpenMP's threads wait for each other by spinning; where another process wants the same CPUs, they spin for the
+    # one that is not running (steps took three times as long beside two busy processes). Read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    child.tie_to_parent()
+    spec = TrainingSpec.load(Path(sys.argv[1]))
+
+    def body(stop: child.StopFlag) -> None:
+        from segdrop.training.loop import train  # noqa: PLC0415  (torch takes seconds: signals are handled first)
+
+        try:
+            train(spec, stop)
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and _NO_MEMORY not in str(error):
+                raise
+            raise DataError([Issue.of("train.out_of_memory", str(error)[:300] or "out of memory")]) from error
+
+    return child.run(body, job=spec.job, stage="train", error_path=spec.error_path, lock_path=spec.lock_path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

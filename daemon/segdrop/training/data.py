@@ -1,0 +1,87 @@
+"""Batches from the cache: which images, in which order, changed how. The same for the same seed, at any step.
+
+The order depends on (seed, epoch) and every image's change on (seed, epoch, position) alone, so that a resumed
+run sees what an uninterrupted one would have seen. Nothing is kept between batches: memory does not grow with the
+dataset.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from segdrop.dataset.cache import CacheReader
+from segdrop.modeling.normalize import to_input
+from segdrop.training.transforms import Transform, keep
+
+#: of a batch in training: BatchNorm after ASPP's global pooling has one value a channel and image
+LEAST_BATCH = 2
+#: keeps the streams of random numbers for the order, the changes and torch apart
+_ORDER, _CHANGE, _STEP = range(3)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    images: Tensor  # (N, 3, H, W) float32, normalised, channels_last
+    masks: Tensor  # (N, H, W) int64, class ids or IGNORE
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """The training split as batches of at least two images."""
+
+    reader: CacheReader
+    positions: Sequence[int]
+    batch_size: int
+    seed: int
+    transform: Transform
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return math.ceil(len(self.positions) / self.batch_size)
+
+    def order(self, epoch: int) -> list[int]:
+        """The epoch's positions, each once."""
+        random = np.random.default_rng([_ORDER, self.seed, epoch])
+        return [self.positions[index] for index in random.permutation(len(self.positions))]
+
+    def batches(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
+        """The epoch's batches from ``first_step`` on."""
+        order = self.order(epoch)
+        for step in range(first_step, self.steps_per_epoch):
+            # one expression: arrays in local variables here would live on beside the next batch's
+            yield self._batch(_filled(order, step * self.batch_size, self.batch_size), epoch)
+
+    def _batch(self, chosen: list[int], epoch: int) -> Batch:
+        images, masks = self.reader.images(chosen), self.reader.masks(chosen)
+        for row, position in enumerate(chosen):
+            occurrence = chosen[:row].count(position)
+            random = np.random.default_rng([_CHANGE, self.seed, epoch, position, occurrence])
+            images[row], masks[row] = self.transform(images[row], masks[row], random)
+        return Batch(to_input(images), torch.from_numpy(masks).long())
+
+    def seed_step(self, epoch: int, step: int) -> None:
+        """Seed torch for one step (dropout), so that it does not depend on the steps before."""
+        (value,) = np.random.SeedSequence([_STEP, self.seed, epoch, step]).generate_state(1, np.uint64)
+        torch.manual_seed(int(value))
+
+
+def _filled(order: list[int], start: int, batch_size: int) -> list[int]:
+    """A batch of the order. One that would hold a single image gets the next one too, from the start again."""
+    chosen = order[start : start + batch_size]
+    while len(chosen) < LEAST_BATCH:
+        chosen.append(order[(start + len(chosen)) % len(order)])
+    return chosen
+
+
+def sample_batches(
+    reader: CacheReader, positions: Sequence[int], batch_size: int, seed: int, limit: int
+) -> Iterator[Tensor]:
+    """Up to ``limit`` unchanged training images, a fixed choice, in batches of at least two: (N, 3, H, W)."""
+    data = TrainingData(reader, positions, max(batch_size, LEAST_BATCH), seed, keep)
+    order = data.order(epoch=0)[:limit]
+    for start in range(0, len(order), data.batch_size):
+        yield to_input(reader.images(_filled(order, start, data.batch_size)))

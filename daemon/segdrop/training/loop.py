@@ -1,0 +1,258 @@
+"""The run: build it, then for each epoch train, validate, save; at the end, write the model."""
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from segdrop import logs
+from segdrop.child import StopFlag
+from segdrop.dataset.cache import CacheReader
+from segdrop.errors import CorruptError, DataError, Issue, StoppedError
+from segdrop.modeling import metrics
+from segdrop.modeling.architectures import SegmentationModel, build_model
+from segdrop.modeling.precision import Host, prepare_host
+from segdrop.modeling.weights import Initialisation, initialise
+from segdrop.spec import TrainingSpec
+from segdrop.training import checkpoint, evaluation, optim, result
+from segdrop.training.checkpoint import Best, Progress
+from segdrop.training.data import Batch, TrainingData, sample_batches
+from segdrop.training.loss import criterion
+from segdrop.training.reporting import Reporter
+from segdrop.training.transforms import transform_named
+
+#: after so many steps, BatchNorm's running averages (momentum 0.1) follow closely enough by themselves
+_SHORT_RUN_STEPS = 200
+#: enough for means of activations over many pixels, and little beside an epoch
+_STATISTICS_IMAGES = 64
+#: Within an epoch too, so that a power cut costs no more than this much work.
+CHECKPOINT_SECONDS = 600.0
+
+
+@dataclass(slots=True)
+class Run:
+    """All that one run works with."""
+
+    spec: TrainingSpec
+    stop: StopFlag
+    host: Host
+    reader: CacheReader
+    data: TrainingData
+    model: SegmentationModel
+    optimizer: torch.optim.Optimizer
+    initialisation: Initialisation
+    progress: Progress
+    reporter: Reporter
+    epochs: int
+    peak_learning_rate: float
+    best_mean_iou: float | None
+    saved_at: float = field(default_factory=time.monotonic)  #: monotonic seconds
+
+    @property
+    def steps(self) -> int:
+        return self.epochs * self.data.steps_per_epoch
+
+    @property
+    def steps_done(self) -> int:
+        return self.progress.epoch * self.data.steps_per_epoch + self.progress.step
+
+    def save(self) -> None:
+        checkpoint.save(self.spec, self.model.network, self.optimizer, self.progress, self.initialisation.to_json())
+        self.saved_at = time.monotonic()
+
+    def leave_if_asked(self) -> None:
+        """Called between steps and between images; also keeps the progress file fresh."""
+        if self.stop:
+            raise StoppedError
+        self.reporter.tick()
+
+
+def train(spec: TrainingSpec, stop: StopFlag) -> None:
+    """Run a spec from its last checkpoint, or from the start, to the result.
+
+    ``StoppedError`` when asked to stop, after a checkpoint was saved; ``DataError`` where the loss is not finite.
+    """
+    started = time.monotonic()
+    with CacheReader(spec.cache_dir) as reader:
+        run = build(spec, stop, reader)
+        first_step_seconds = time.monotonic() - started
+        try:
+            while run.progress.epoch < run.epochs:
+                train_one_epoch(run)
+                finish_epoch(run)
+        except StoppedError:
+            run.save()
+            raise
+        conclude(run, first_step_seconds)
+
+
+def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
+    """Everything ready for the step that comes next: the first, or the one after the last checkpoint."""
+    request, index = spec.request, reader.index
+    host = prepare_host(request.precision, spec.threads)
+    torch.manual_seed(request.seed)
+    model = build_model(request.architecture, len(spec.classes))
+    optimizer = optim.build_optimizer(model.network, optim.weight_decay(request.weight_decay))
+    saved = checkpoint.load(spec)
+    if saved is None:
+        progress, best = Progress(), None
+        initialisation = initialise(model.network, request.architecture, request.pretrained, spec.weights_dirs)
+    else:
+        progress, best = saved.progress, checkpoint.load_best(spec)
+        initialisation = Initialisation.from_json(saved.initialisation)
+        model.network.load_state_dict(saved.network_state)
+        optimizer.load_state_dict(saved.optimizer_state)
+        logs.get().info("job.resumed", epoch=progress.epoch, step=progress.step)
+    epochs, batch_size = request.epochs or 1, request.batch_size or 1
+    data = TrainingData(reader, index.train, batch_size, request.seed, transform_named(request.augmentation))
+    reporter = Reporter(
+        spec.progress_path,
+        epochs=epochs,
+        steps_per_epoch=data.steps_per_epoch,
+        validation_images=len(index.val),
+    )
+    reporter.best_mean_iou = best.metrics["mean_iou"] if best else None
+    reporter.position(progress.epoch, progress.step)
+    rate = optim.peak_learning_rate(request.learning_rate, is_pretrained=initialisation.is_pretrained)
+    return Run(
+        spec=spec,
+        stop=stop,
+        host=host,
+        reader=reader,
+        data=data,
+        model=model,
+        optimizer=optimizer,
+        initialisation=initialisation,
+        progress=progress,
+        reporter=reporter,
+        epochs=epochs,
+        peak_learning_rate=rate,
+        best_mean_iou=reporter.best_mean_iou,
+    )
+
+
+def train_one_epoch(run: Run) -> None:
+    """From the step that comes next to the last of the epoch."""
+    progress = run.progress
+    run.model.train()
+    started = time.monotonic()
+    for batch in run.data.batches(progress.epoch, progress.step):
+        run.leave_if_asked()
+        run.data.seed_step(progress.epoch, progress.step)
+        loss = train_step(run, batch)
+        images, seconds = len(batch.images), time.monotonic() - started
+        progress.step += 1
+        progress.loss_sum += loss * images
+        progress.image_count += images
+        progress.epoch_seconds += seconds
+        run.reporter.step_finished(progress.epoch, progress.step, loss, images, seconds)
+        if time.monotonic() - run.saved_at > CHECKPOINT_SECONDS:
+            run.save()
+        started = time.monotonic()
+
+
+def train_step(run: Run, batch: Batch) -> float:
+    """One step; its loss. A loss that is not finite changes nothing: ``DataError``."""
+    optim.set_learning_rate(run.optimizer, optim.one_cycle(run.steps_done, run.steps, run.peak_learning_rate))
+    with run.host.autocast():
+        logits, auxiliary_logits = run.model.forward_with_auxiliary(batch.images)
+    loss = criterion(logits, auxiliary_logits, batch.masks)
+    value = float(loss.detach())
+    _require_finite(value, f"the loss of epoch {run.progress.epoch + 1}, step {run.progress.step + 1}")
+    run.optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    run.optimizer.step()
+    return value
+
+
+def finish_epoch(run: Run) -> None:
+    """Validate, keep what is best, and save."""
+    progress, started = run.progress, time.monotonic()
+    if run.steps_done < _SHORT_RUN_STEPS:
+        train, batch_size, seed = run.reader.index.train, run.data.batch_size, run.data.seed
+        sample = sample_batches(run.reader, train, batch_size, seed, limit=_STATISTICS_IMAGES)
+        evaluation.reestimate_statistics(run.model, run.host, sample, run.leave_if_asked)
+    measured = evaluate(run, run.reader.index.val)
+    _require_finite(measured["loss"], f"the validation loss of epoch {progress.epoch + 1}")
+    run.reporter.validated(time.monotonic() - started)
+    record_epoch(run, measured)
+    if run.best_mean_iou is None or measured["mean_iou"] >= run.best_mean_iou:
+        # of equals the later one, which has trained longer
+        run.best_mean_iou = run.reporter.best_mean_iou = measured["mean_iou"]
+        checkpoint.save_best(run.spec, Best(progress.epoch + 1, measured, run.model.network.state_dict()))
+    progress.train_seconds += progress.epoch_seconds
+    progress.trained_images += progress.image_count
+    progress.epoch, progress.step = progress.epoch + 1, 0
+    progress.loss_sum, progress.image_count, progress.epoch_seconds = 0.0, 0, 0.0
+    run.reporter.position(progress.epoch, progress.step)
+    run.save()
+
+
+def evaluate(run: Run, positions: list[int]) -> dict[str, Any]:
+    """All metrics of a split, at training size and precision, with its mean ``loss``."""
+    num_classes = len(run.spec.classes)
+    measured = evaluation.evaluate(run.model, run.host, run.reader, positions, num_classes, run.leave_if_asked)
+    return metrics.summarize(measured.matrix, run.spec.classes) | {"loss": measured.loss}
+
+
+def record_epoch(run: Run, measured: dict[str, Any]) -> None:
+    """A row of the history, and the log line."""
+    progress = run.progress
+    row = {
+        "epoch": progress.epoch + 1,
+        "loss": progress.loss_sum / progress.image_count,
+        "val_loss": measured["loss"],
+        "mean_iou": measured["mean_iou"],
+        "pixel_accuracy": measured["pixel_accuracy"],
+        "learning_rate": optim.one_cycle(run.steps_done - 1, run.steps, run.peak_learning_rate),
+        "seconds": round(progress.epoch_seconds, 3),
+        "images_per_second": round(progress.image_count / max(progress.epoch_seconds, 1e-9), 3),
+    }
+    progress.history.append(row)
+    logs.get().info("epoch.finished", epochs=run.epochs, **row)
+
+
+def conclude(run: Run, first_step_seconds: float) -> None:
+    """The best weights, tested once on the test split, become the model; the result file is written last."""
+    spec, index = run.spec, run.reader.index
+    best = checkpoint.load_best(spec)
+    if best is None:
+        raise CorruptError(f"{checkpoint.best_path(spec)} is not there any more")
+    measured = best.metrics | {
+        "best_epoch": best.epoch,
+        "epochs": run.epochs,
+        "steps": run.steps,
+        "initialisation": run.initialisation.description,
+        "initialisation_sha256": run.initialisation.sha256,
+        "counts": {"train": len(index.train), "val": len(index.val), "test": len(index.test)},
+        "seed": spec.request.seed,
+        "input_sha256": spec.metadata.get("input_sha256"),
+    }
+    if index.test:
+        run.model.network.load_state_dict(best.state_dict)
+        measured["test"] = evaluate(run, index.test)
+    result.write_model(spec, best, measured, run.host, [index.height, index.width])
+    result.write_history(spec, run.progress.history)
+    result.write_result(
+        spec,
+        metrics=measured,
+        progress=run.progress,
+        host=run.host,
+        first_step_seconds=first_step_seconds,
+        issues=[*run.initialisation.issues, *_one_class_warning(measured)],
+    )
+
+
+def _one_class_warning(measured: dict[str, Any]) -> list[Issue]:
+    """A model that gives every validation pixel the same class has learnt nothing, however good it scores."""
+    predicted = measured["predicted_classes"]
+    if len(predicted) > 1 or len(measured["per_class"]) == 1:
+        return []
+    return [Issue.of("train.one_class", f"every validation pixel is predicted as {', '.join(predicted)}")]
+
+
+def _require_finite(value: float, name: str) -> None:
+    if not math.isfinite(value):
+        raise DataError([Issue.of("train.not_finite", f"{name} is {value}")])

@@ -1,0 +1,142 @@
+"""``python -m standin SPEC``: takes the place of ``segdrop.training``, and trains nothing.
+
+The contract is the real one's: the same spec, answers, exit codes, signals and lock. What it does is told by the
+plan, a JSON file named by ``STANDIN_PLAN``: behaviours by the input's name, ``"*"`` for all others:
+
+    epochs     how many; each writes a checkpoint and the progress file
+    hold       before which epoch (from 0) it waits, as long as the plan's folder has no file ``release``
+    deaf       true: SIGTERM is not heeded while it waits
+    ending     raise, die (SIGKILL), silent (exit 0 without an answer), full (ENOSPC), not_finite; else: success
+    ending_at  before which epoch it ends so (default: after the last)
+    times      how many starts end so; the ones after that succeed
+    further    true: each start ends so after one more epoch, until there is none left
+
+Each start adds the line ``input name, PID, first epoch`` to ``starts.log`` beside the plan. No numpy, no pydantic:
+it starts in a tenth of a second.
+"""
+
+import errno
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from segdrop import child, durable, logs
+from segdrop.errors import DataError, Exit, Issue, StoppedError
+
+POLL_SECONDS = 0.02
+
+
+class Standin:
+    def __init__(self, spec: dict[str, Any], stop: child.StopFlag) -> None:
+        plan = Path(os.environ["STANDIN_PLAN"])
+        behaviours = json.loads(plan.read_text()) if plan.exists() else {}
+        self.folder = plan.parent
+        self.spec = spec
+        self.stop = stop
+        self.name = spec["metadata"]["input_name"]
+        self.behaviour = behaviours.get(self.name) or behaviours.get("*", {})
+
+    def path(self, key: str) -> Path:
+        return Path(self.spec[f"{key}_path"])
+
+    def run(self) -> None:
+        epochs = self.behaviour.get("epochs", 1)
+        first = self.resumed_epoch()
+        starts = self.note_start(first)
+        ends_badly = starts <= self.behaviour.get("times", sys.maxsize)
+        for epoch in range(first, epochs):
+            if ends_badly and epoch == self.behaviour.get("ending_at", epochs):
+                self.end()
+            self.wait(epoch)
+            if self.stop:
+                raise StoppedError
+            self.train_one(epoch, epochs)
+            if self.behaviour.get("further"):
+                self.end()
+        if ends_badly and not self.behaviour.get("further"):
+            self.end()
+        self.answer(epochs)
+
+    def resumed_epoch(self) -> int:
+        checkpoint = self.path("checkpoint")
+        return json.loads(checkpoint.read_text())["epoch"] if checkpoint.exists() else 0
+
+    def note_start(self, first_epoch: int) -> int:
+        """Record this start; returns how many there were for this input."""
+        log = self.folder / "starts.log"
+        with log.open("a") as stream:
+            stream.write(json.dumps([self.name, os.getpid(), first_epoch]) + "\n")
+        return sum(json.loads(line)[0] == self.name for line in log.read_text().splitlines())
+
+    def wait(self, epoch: int) -> None:
+        while self.behaviour.get("hold") == epoch and not (self.folder / "release").exists():
+            if self.stop and not self.behaviour.get("deaf"):
+                raise StoppedError
+            time.sleep(POLL_SECONDS)
+
+    def train_one(self, epoch: int, epochs: int) -> None:
+        durable.write_json(self.path("checkpoint"), {"epoch": epoch + 1})
+        progress = {"stage": "train", "epoch": epoch + 1, "epochs": epochs, "step": epoch + 1, "steps": epochs}
+        durable.replace_quickly(self.path("progress"), json.dumps(progress).encode())
+        logs.get().info("epoch.finished", epoch=epoch + 1)
+
+    def end(self) -> None:
+        match self.behaviour.get("ending"):
+            case "raise":
+                raise RuntimeError("the stand-in was told to raise")
+            case "die":
+                logs.get().info("standin.dying")
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "silent":
+                sys.exit(Exit.OK)
+            case "full":
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path("checkpoint")))
+            case "not_finite":
+                raise DataError([Issue.of("train.not_finite", "the loss is nan")])
+
+    def metrics(self) -> dict[str, Any]:
+        each = {"iou": 0.5, "accuracy": 0.75, "dice": 0.67, "pixels": 100}
+        return {
+            "mean_iou": 0.5,
+            "mean_accuracy": 0.75,
+            "pixel_accuracy": 0.75,
+            "mean_dice": 0.67,
+            "per_class": dict.fromkeys(self.spec["classes"], each),
+            "baseline": {"mean_iou": 0.25, "pixel_accuracy": 0.5},
+            "initialisation": "none: this is a stand-in",
+        }
+
+    def answer(self, epochs: int) -> None:
+        durable.write_bytes(self.path("model"), self.name.encode() * 100_000)
+        rows = "".join(f"{epoch + 1},0.5\n" for epoch in range(epochs))
+        durable.write_bytes(self.path("history"), f"epoch,loss\n{rows}".encode())
+        durable.write_json(
+            self.path("result"),
+            {
+                "metrics": self.metrics(),
+                "timing": {"train_seconds": 0.1, "train_images_per_second": 10.0, "first_step_seconds": 0.1},
+                "peak_rss_bytes": child.peak_rss_bytes(),
+                "environment": {"precision": "fp32", "threads": 1},
+                "issues": [],
+            },
+        )
+
+
+def main() -> int:
+    child.tie_to_parent()
+    spec = json.loads(Path(sys.argv[1]).read_bytes())
+    return child.run(
+        lambda stop: Standin(spec, stop).run(),
+        job=spec["job"],
+        stage="train",
+        error_path=Path(spec["error_path"]),
+        lock_path=Path(spec["lock_path"]),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,17 @@
+"""Puts this folder on the path, so that every test can ``import builders``."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(autouse=True)
+def _denormals_back() -> Iterator[None]:
+    """Training flushes denormals, a state of the whole process: other tests compute with them."""
+    yield
+    if torch := sys.modules.get("torch"):
+        torch.set_flush_denormal(False)

@@ -1,0 +1,176 @@
+"""predict.py as it is shipped: beside a model.pth, in a process of its own."""
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from builders.training import CLASSES, training_spec, write_cache
+from segdrop.dataset.cache import CacheReader
+from segdrop.dataset.decode import read_image
+from segdrop.delivery import predict
+from segdrop.modeling.architectures import SegmentationModel, build_model
+from segdrop.modeling.metrics import Matrix, confusion_matrix
+from segdrop.modeling.precision import Host
+from segdrop.training import result
+from segdrop.training.checkpoint import Best
+from segdrop.training.evaluation import evaluate
+
+HEIGHT, WIDTH = 40, 48
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """An unpacked result, and the cache that its model was trained on."""
+
+    folder: Path
+    cache_dir: Path
+    model: SegmentationModel
+
+    def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        """With an isolated interpreter, which has the packages and not this repository's folders."""
+        return subprocess.run(
+            [sys.executable, "-I", str(self.folder / "predict.py"), *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As in the processes started here: another number of threads may add in another order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
+    folder = tmp_path_factory.mktemp("result")
+    cache_dir = write_cache(folder / "data" / "cache", train=1, val=5, height=HEIGHT, width=WIDTH)
+    torch.manual_seed(0)
+    model = build_model("deeplabv3_resnet50", len(CLASSES)).eval()
+    spec = training_spec(folder, cache_dir)
+    best = Best(1, {}, model.network.state_dict())
+    result.write_model(spec, best, {"mean_iou": 0.5}, Host("fp32", 1), [HEIGHT, WIDTH])
+    shutil.copy(predict.__file__, folder / "predict.py")
+    return Shipped(folder, cache_dir, model)
+
+
+def write_images(shipped: Shipped, folder: Path) -> None:
+    """The validation images of the cache as files."""
+    folder.mkdir()
+    with CacheReader(shipped.cache_dir) as reader:
+        for position in reader.index.val:
+            Image.fromarray(reader.images([position])[0]).save(folder / f"{position}.png")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_predictions_reproduce_the_confusion_matrix_of_the_validation(
+    shipped: Shipped, tmp_path: Path, precision: str
+) -> None:
+    write_images(shipped, tmp_path / "images")
+    finished = shipped.run(tmp_path / "images", "-o", tmp_path / "out", "--size", "model", "--precision", precision)
+    assert finished.returncode == 0, finished.stderr
+    assert len(finished.stdout.splitlines()) == 5
+
+    host = Host("bf16" if precision == "bf16" else "fp32", 1)
+    found: Matrix = np.zeros((2, 2), np.int64)
+    with CacheReader(shipped.cache_dir) as reader:
+        positions = reader.index.val
+        expected = evaluate(shipped.model, host, reader, positions, 2, lambda: None).matrix
+        for position in positions:
+            prediction = np.asarray(Image.open(tmp_path / "out" / f"{position}.png"))
+            found += confusion_matrix(reader.masks([position])[0], prediction, 2)
+    assert np.array_equal(found, expected)
+    assert (expected.sum(axis=0) > 0).all(), "a model that answers with one class proves nothing"
+
+
+def test_predictions_have_the_images_own_size_and_a_palette(shipped: Shipped, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (61, 97, 3), np.uint8)
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be shown turned by a quarter
+    Image.fromarray(pixels).save(tmp_path / "turned.jpg", exif=turned)
+    Image.fromarray(pixels).save(tmp_path / "plain.png")
+    finished = shipped.run(tmp_path / "turned.jpg", tmp_path / "plain.png", "-o", tmp_path / "out")
+    assert finished.returncode == 0, finished.stderr
+    with Image.open(tmp_path / "out/turned.png") as turned_mask, Image.open(tmp_path / "out/plain.png") as mask:
+        assert (turned_mask.size, mask.size) == ((61, 97), (97, 61))
+        assert mask.mode == "P"
+        assert np.asarray(mask).max() < len(CLASSES)
+        palette = mask.getpalette()
+        assert palette is not None
+        assert palette[3:6] == [128, 0, 0]
+
+
+def test_unreadable_image_is_reported_and_the_others_are_predicted(shipped: Shipped, tmp_path: Path) -> None:
+    write_images(shipped, tmp_path / "images")
+    (tmp_path / "images/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    finished = shipped.run(tmp_path / "images", tmp_path / "absent.png", "-o", tmp_path / "out")
+    assert finished.returncode == 1
+    assert "broken.png: cannot be read" in finished.stderr
+    assert "absent.png: cannot be read" in finished.stderr
+    assert "2 of 7" in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert len(list((tmp_path / "out").iterdir())) == 5
+
+
+def _saved(mode: str, suffix: str, *, orientation: int | None = None) -> bytes:
+    """An image of a mode, with a gradient and noise, larger than the model's size and of another shape."""
+    noise = np.random.default_rng(1).integers(0, 256, (70, 110, 4), np.uint8)
+    image = Image.fromarray(noise, "RGBA")
+    if mode == "I;16":
+        image = Image.fromarray(noise[..., 0].astype(np.uint16) * 200)
+    elif mode == "P+transparency":
+        image = image.convert("RGB").quantize(40)
+        image.info["transparency"] = 3
+    elif mode != "RGBA":
+        image = image.convert("RGB").convert(mode)
+    stream = io.BytesIO()
+    exif = Image.Exif()
+    if orientation:
+        exif[0x0112] = orientation
+    image.save(stream, suffix, exif=exif)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [
+        *(("RGB", suffix) for suffix in ("PNG", "JPEG", "BMP", "TIFF", "WEBP")),
+        *((mode, "PNG") for mode in ("RGBA", "L", "LA", "P", "P+transparency", "1", "I;16")),
+        *(("CMYK", suffix) for suffix in ("JPEG", "TIFF")),
+        ("L", "JPEG"),
+    ],
+)
+def test_images_are_read_as_they_were_for_training(tmp_path: Path, mode: str, suffix: str) -> None:
+    content = _saved(mode, suffix)
+    _assert_read_equally(tmp_path, content)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_images_are_turned_as_they_were_for_training(tmp_path: Path, orientation: int) -> None:
+    _assert_read_equally(tmp_path, _saved("RGB", "JPEG", orientation=orientation))
+
+
+def _assert_read_equally(folder: Path, content: bytes) -> None:
+    (folder / "image").write_bytes(content)
+    ours = predict.read_image(folder / "image")
+    trained_on = read_image(content, HEIGHT, WIDTH)
+    assert ours.mode == "RGB"
+    assert ours.size == trained_on.size
+    resized = np.asarray(ours.resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR))
+    assert np.array_equal(resized, trained_on.pixels)

@@ -1,0 +1,123 @@
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from builders.spool import WALL, fresh_root, listing, stored_job
+from segdrop import durable
+from segdrop.delivery.archive import archive
+from segdrop.intake import claim
+from segdrop.spool.job import Job, JobState, Outcome
+from segdrop.spool.store import Store
+
+ANSWER = b'{"status": "failed"}'
+
+
+class CrashError(BaseException):
+    """The end of the process: nothing after it runs."""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(fresh_root(tmp_path))
+
+
+def delivered(store: Store, outcome: Outcome, sidecar: str | None = "a.json", name: str = "a.zip") -> Job:
+    job = stored_job(store, state=JobState.DELIVERED, outcome=outcome, sidecar_name=sidecar, input_name=name)
+    if sidecar:
+        store.files(job).sidecar.write_bytes(b"{}")
+    store.files(job).published.write_bytes(ANSWER)
+    return job
+
+
+@pytest.mark.parametrize("outcome", [Outcome.SUCCEEDED, Outcome.DUPLICATE])
+def test_the_input_of_a_success_goes_to_done_under_its_own_name(store: Store, outcome: Outcome) -> None:
+    job = delivered(store, outcome)
+    target = archive(store.layout, job, "log")
+    assert target == store.layout.done / job.id
+    assert listing(target) == ["a.json", "a.zip"]
+    assert (target / "a.zip").read_bytes() == b"input of " + job.id.encode()
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.REJECTED, Outcome.CANCELLED])
+def test_the_input_of_anything_else_goes_to_failed_with_the_reason(store: Store, outcome: Outcome) -> None:
+    job = delivered(store, outcome)
+    target = archive(store.layout, job, "the last lines\n")
+    assert target == store.layout.failed / job.id
+    assert listing(target) == ["a.json", "a.zip", "error.json", "log.txt"]
+    assert (target / "error.json").read_bytes() == ANSWER
+    assert (target / "log.txt").read_text() == "the last lines\n"
+    assert (target / "a.zip").read_bytes() == b"input of " + job.id.encode()
+
+
+@pytest.mark.parametrize("sidecar", ["error.json", "Error.JSON"])
+def test_a_sidecar_never_takes_the_place_of_the_reason(store: Store, sidecar: str) -> None:
+    job = delivered(store, Outcome.REJECTED, sidecar=sidecar, name="error.zip")
+    target = archive(store.layout, job, "")
+    assert (target / "error.json").read_bytes() == ANSWER
+    assert (target / "request.json").read_bytes() == b"{}"
+
+
+@pytest.mark.parametrize("outcome", [Outcome.SUCCEEDED, Outcome.FAILED])
+@pytest.mark.parametrize("moves", range(5))
+def test_archiving_that_was_cut_off_is_finished_by_the_next_start(
+    store: Store, monkeypatch: pytest.MonkeyPatch, outcome: Outcome, moves: int
+) -> None:
+    job = delivered(store, outcome)
+    move = durable.move
+    left = moves
+
+    def crashing(source: Path, target: Path) -> None:
+        nonlocal left
+        if left == 0:
+            raise CrashError
+        left -= 1
+        move(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "move", crashing)
+        with contextlib.suppress(CrashError):
+            archive(store.layout, job, "log")
+    target = archive(store.layout, job, "log")
+    expected = ["a.json", "a.zip"] + ([] if outcome is Outcome.SUCCEEDED else ["error.json", "log.txt"])
+    assert listing(target) == expected
+    assert not store.files(job).input.exists()
+
+
+def test_archiving_does_not_need_the_outbox(store: Store) -> None:
+    """People may have taken the answer away."""
+    job = delivered(store, Outcome.REJECTED)
+    assert listing(store.layout.outbox) == []
+    assert (archive(store.layout, job, "") / "error.json").read_bytes() == ANSWER
+
+
+# a second try with what was kept
+
+
+@pytest.mark.parametrize(
+    ("name", "sidecar"), [("a.zip", "a.json"), ("a.ZIP", "a.JSON"), ("a.zip", None), ("error.zip", "error.json")]
+)
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.SUCCEEDED])
+def test_a_retry_has_the_same_input_and_the_same_request(
+    store: Store, name: str, sidecar: str | None, outcome: Outcome
+) -> None:
+    before = delivered(store, outcome, sidecar=sidecar, name=name)
+    target = archive(store.layout, before, "")
+    kept = {path.name: path.read_bytes() for path in target.iterdir()}
+    store.remove(before)
+    job = claim.retry(store, before.id, WALL)
+    assert job is not None
+    assert (job.retry_of, job.input_name, job.state) == (before.id, name, JobState.CLAIMED)
+    assert store.files(job).input.read_bytes() == kept[name]
+    assert claim.identity_of(store.files(job).input) == job.identity
+    assert store.files(job).sidecar.exists() == (sidecar is not None) == (job.sidecar_name is not None)
+    if sidecar:
+        assert store.files(job).sidecar.read_bytes() == b"{}"
+    assert {path.name: path.read_bytes() for path in target.iterdir()} == kept, "what was kept stays"
+
+
+def test_there_is_no_retry_of_what_is_not_there(store: Store) -> None:
+    assert claim.retry(store, "a-1", WALL) is None
+    (store.layout.failed / "a-1").mkdir()
+    assert claim.retry(store, "a-1", WALL) is None
+    assert listing(store.layout.work) == []

@@ -1,0 +1,163 @@
+import hashlib
+import json
+import os
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segdrop.dataset.report import CacheIndex
+from segdrop.delivery import bundle
+from segdrop.spec import PackageSpec
+
+MEMBERS = {
+    *("model.pth", "README.txt", "requirements.txt", "predict.py", "labels.txt"),
+    *("metrics.json", "split.json", "history.csv"),
+}
+SUMMARY: dict[str, Any] = {
+    "job": "a-1",
+    "input": {"name": "Größe.zip", "sha256": "ab"},
+    "request": {"level": 1},
+    "dataset": {
+        "train": 2,
+        "val": 1,
+        "test": 0,
+        "num_classes": 2,
+        "classes": ["background", "Straße"],
+        "image_size": [64, 96],
+        "assumptions": ["line 1 of labels.txt is value 1"],
+    },
+    "metrics": {
+        "mean_iou": 0.5,
+        "pixel_accuracy": 0.75,
+        "baseline": {"pixel_accuracy": 0.5},
+        "initialisation": "random",
+        "per_class": {
+            "background": {"iou": 0.5, "accuracy": 0.6, "dice": 0.7, "pixels": 9},
+            "Straße": {"iou": None, "accuracy": None, "dice": None, "pixels": 0},
+        },
+    },
+    "issues": [{"severity": "warning", "code": "classes.absent", "message": "no Straße"}],
+}
+
+
+def package(folder: Path, summary: dict[str, Any] | None = None) -> PackageSpec:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.pth").write_bytes(bytes(range(256)) * 8192)
+    (folder / "history.csv").write_text("epoch,loss\n1,0.5\n")
+    (folder / "summary.json").write_text(json.dumps(summary or SUMMARY))
+    index = CacheIndex(count=3, height=64, width=96, train=[0, 2], val=[1], test=[], names=["a.png", "b.png", "c.png"])
+    (folder / "index.json").write_text(index.model_dump_json())
+    return PackageSpec(
+        job="a-1",
+        model_path=folder / "model.pth",
+        history_path=folder / "history.csv",
+        summary_path=folder / "summary.json",
+        index_path=folder / "index.json",
+        result_zip_path=folder / "result.zip",
+        package_path=folder / "package.json",
+        error_path=folder / "error.json",
+        lock_path=folder / "child.lock",
+    )
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> PackageSpec:
+    spec = package(tmp_path)
+    bundle.pack(spec)
+    return spec
+
+
+def test_the_members_are_those_that_are_promised_and_whole(packed: PackageSpec) -> None:
+    with zipfile.ZipFile(packed.result_zip_path) as archive:
+        assert set(archive.namelist()) == MEMBERS
+        assert len(archive.namelist()) == len(MEMBERS)
+        assert archive.testzip() is None
+        assert archive.read("model.pth") == packed.model_path.read_bytes()
+        assert archive.getinfo("model.pth").compress_type == zipfile.ZIP_STORED
+        assert json.loads(archive.read("metrics.json")) == SUMMARY
+        assert archive.read("labels.txt").decode() == "background\nStraße\n"
+        assert archive.read("history.csv") == packed.history_path.read_bytes()
+        assert json.loads(archive.read("split.json")) == {"train": ["a.png", "c.png"], "val": ["b.png"], "test": []}
+        compile(archive.read("predict.py"), "predict.py", "exec")
+
+
+def test_the_answer_says_size_and_hash_of_what_is_on_disk(packed: PackageSpec) -> None:
+    content = packed.result_zip_path.read_bytes()
+    assert json.loads(packed.package_path.read_bytes()) == {
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+
+
+def test_equal_contents_give_equal_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = package(tmp_path / "first"), package(tmp_path / "second")
+    bundle.pack(first)
+    for path in (tmp_path / "second").iterdir():
+        os.utime(path, (1, 1))
+        path.chmod(0o600)
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        bundle.pack(second)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert first.result_zip_path.read_bytes() == second.result_zip_path.read_bytes()
+
+
+def test_members_are_readable_by_everybody_and_scripts_can_be_run(packed: PackageSpec) -> None:
+    with zipfile.ZipFile(packed.result_zip_path) as archive:
+        modes = {member.filename: member.external_attr >> 16 for member in archive.infolist()}
+    assert modes.pop("predict.py") == 0o100755
+    assert set(modes.values()) == {0o100644}
+
+
+def test_packing_again_after_a_crash_replaces_what_was_half_there(packed: PackageSpec) -> None:
+    before = packed.result_zip_path.read_bytes()
+    packed.result_zip_path.write_bytes(before[:100])
+    packed.result_zip_path.with_name("result.zip.tmp").write_bytes(b"left behind")
+    packed.package_path.unlink()
+    bundle.pack(packed)
+    assert packed.result_zip_path.read_bytes() == before
+    assert not packed.result_zip_path.with_name("result.zip.tmp").exists()
+
+
+def test_a_result_that_cannot_be_packed_leaves_no_answer(tmp_path: Path) -> None:
+    spec = package(tmp_path)
+    spec.model_path.unlink()
+    with pytest.raises(FileNotFoundError):
+        bundle.pack(spec)
+    assert not spec.result_zip_path.exists()
+    assert not spec.package_path.exists()
+
+
+def test_requirements_are_exact_public_versions_in_order() -> None:
+    text = bundle.requirements({"torch": "2.13.0+cpu", "numpy": "2.1.0", "torchvision": "0.28.0+cu130", "pillow": "11"})
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    assert lines == ["numpy==2.1.0", "pillow==11", "torch==2.13.0", "torchvision==0.28.0"]
+    assert "--extra-index-url https://download.pytorch.org/whl/cpu" in text
+    assert text.endswith("\n")
+
+
+def test_requirements_of_a_result_have_no_local_suffix(packed: PackageSpec) -> None:
+    with zipfile.ZipFile(packed.result_zip_path) as archive:
+        text = archive.read("requirements.txt").decode()
+    pinned = [line for line in text.splitlines() if not line.startswith("#")]
+    assert {line.partition("==")[0] for line in pinned} == {"numpy", "pillow", "torch", "torchvision"}
+    assert all("==" in line and "+" not in line for line in pinned)
+
+
+def test_the_readme_says_what_went_in_and_how_good_it_is(packed: PackageSpec) -> None:
+    with zipfile.ZipFile(packed.result_zip_path) as archive:
+        text = archive.read("README.txt").decode()
+    for part in (
+        *("a-1", "Größe.zip", "2 training, 1 validation", "64 x 96", "0.5000", "0.7500", "num_classes=2"),
+        *("line 1 of labels.txt is value 1", "warning classes.absent", "level = 1", "predict.py"),
+    ):
+        assert part in text, part
+    assert "{" not in text.replace("{'", "")
+    absent = next(line for line in text.splitlines() if line.strip().startswith("Straße"))
+    assert absent.split()[1:] == ["-", "-", "-"], "a class without pixels has no numbers"

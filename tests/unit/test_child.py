@@ -1,0 +1,257 @@
+"""Real processes, because what is promised here is about processes. None of them imports torch."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segdrop import child
+from segdrop.errors import Exit, Issue
+from segdrop.execution import outcome
+
+_PREAMBLE = """
+import errno, os, signal, sys, time
+from pathlib import Path
+from segdrop import child, errors, logs
+folder = Path(sys.argv[1])
+
+def fail(error):
+    raise error
+
+def wait(stop):
+    (folder / "ready").touch()
+    while not stop:
+        time.sleep(0.005)
+    raise errors.StoppedError
+
+def run(body, lock=None):
+    child.tie_to_parent()
+    (folder / "tied").touch()
+    sys.exit(child.run(body, job="a-1", stage="check", error_path=folder / "error.json", lock_path=lock))
+"""
+_PARENT = """
+import os, subprocess, sys, time
+environment = os.environ | {"SEGDROP_PARENT_PID": str(os.getpid())}
+process = subprocess.Popen([sys.executable, "-c", *sys.argv[1:]], env=environment, start_new_session=True)
+print(process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.01)
+    raise AssertionError("the deadline passed")
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    started: list[subprocess.Popen[str]] = []
+
+    def start_child(body: str, parent: int | None = os.getpid()) -> "subprocess.Popen[str]":
+        environment = {key: value for key, value in os.environ.items() if key != child.PARENT_VARIABLE}
+        if parent is not None:
+            environment[child.PARENT_VARIABLE] = str(parent)
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-c", _PREAMBLE + body, str(tmp_path)],
+                env=environment,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        return started[-1]
+
+    yield start_child
+    for process in started:
+        process.kill()
+        process.communicate(timeout=30)
+
+
+def ended(process: "subprocess.Popen[str]") -> tuple[int, list[dict[str, Any]]]:
+    """Exit status, and the log as JSON lines."""
+    _, log = process.communicate(timeout=60)
+    return process.returncode, [json.loads(line) for line in log.splitlines()]
+
+
+def issues_in(folder: Path) -> list[Issue]:
+    return [Issue.from_json(value) for value in json.loads((folder / "error.json").read_bytes())["issues"]]
+
+
+# exit codes
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ("lambda stop: None", Exit.OK, None),
+        ("lambda stop: fail(errors.DataError([errors.Issue.of('archive.empty', 'nothing')]))", 65, "archive.empty"),
+        ("lambda stop: fail(errors.UnavailableError('disk.full', 'no space'))", Exit.ENVIRONMENT, None),
+        ("lambda stop: fail(OSError(errno.ENOSPC, 'No space left'))", Exit.ENVIRONMENT, None),
+        ("lambda stop: fail(PermissionError(errno.EACCES, 'no'))", Exit.ENVIRONMENT, None),
+        ("lambda stop: fail(FileNotFoundError(errno.ENOENT, 'gone'))", Exit.INTERNAL, "internal.error"),
+        ("lambda stop: fail(errors.StoppedError())", Exit.TRY_LATER, None),
+        ("lambda stop: 1 / 0", Exit.INTERNAL, "internal.error"),
+        ("lambda stop: fail(errors.CorruptError('x'))", Exit.INTERNAL, "internal.error"),
+    ],
+)
+def test_each_end_of_a_body_has_its_exit_code_and_its_issues(
+    start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path, body: str, status: int, code: str | None
+) -> None:
+    found, log = ended(start(f"run({body})"))
+    assert found == status
+    assert all(line["job"] == "a-1" and line["stage"] == "check" for line in log)
+    if code is None:
+        assert not (tmp_path / "error.json").exists()
+    else:
+        assert [issue.code for issue in issues_in(tmp_path)] == [code]
+
+
+def test_a_defect_is_logged_with_its_traceback_and_named_in_the_issue(
+    start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    _, (line,) = ended(start("run(lambda stop: 1 / 0)"))
+    assert (line["event"], line["level"]) == ("child.failed", "error")
+    assert line["exception"][0]["exc_type"] == "ZeroDivisionError"
+    assert issues_in(tmp_path)[0].message == "ZeroDivisionError: division by zero"
+
+
+def test_a_fault_that_cannot_be_written_down_is_the_environments(
+    start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    """Else a full disk would make the daemon believe that the ZIP killed its reader."""
+    body = """
+from segdrop import durable
+durable.write_json = lambda path, value: fail(OSError(errno.ENOSPC, "No space left"))
+run(lambda stop: fail(errors.DataError([errors.Issue.of("archive.empty", "nothing")])))
+"""
+    status, (line,) = ended(start(body))
+    assert status == Exit.ENVIRONMENT
+    assert line["event"] == "child.environment"
+
+
+def test_memory_and_time_are_limited(start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path) -> None:
+    memory = start("child.limit_resources(memory_bytes=1 << 30)\nrun(lambda stop: bytearray(1 << 31))")
+    assert ended(memory)[0] == Exit.INTERNAL
+    assert "MemoryError" in issues_in(tmp_path)[0].message
+    busy = start("child.limit_resources(cpu_seconds=1)\nwhile True: pass")
+    status, _ = ended(busy)
+    assert outcome.read(status, answered=False, error_file=None).ending is outcome.Ending.KILLED
+
+
+# stopping
+
+
+def test_a_child_asked_to_stop_finishes_and_says_so(
+    start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    process = start("run(wait)")
+    until((tmp_path / "ready").exists)
+    process.terminate()
+    assert ended(process)[0] == Exit.TRY_LATER
+
+
+def test_an_interrupt_from_the_terminal_is_the_parents_business(
+    start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    process = start("run(wait)")
+    until((tmp_path / "ready").exists)
+    process.send_signal(signal.SIGINT)
+    process.terminate()
+    assert ended(process)[0] == Exit.TRY_LATER
+
+
+def test_run_by_hand_an_interrupt_stops_it(start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path) -> None:
+    process = start("run(wait)", parent=None)
+    until((tmp_path / "ready").exists)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == Exit.TRY_LATER
+
+
+# life and death
+
+
+def test_a_child_dies_with_its_parent_even_when_that_is_killed(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _PARENT, _PREAMBLE + "run(wait)", str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        until((tmp_path / "ready").exists)
+        assert is_alive(pid)
+        parent.send_signal(signal.SIGKILL)
+    until(lambda: not is_alive(pid))
+
+
+def test_a_parent_that_died_before_the_tie_is_noticed(
+    start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    orphan = start("run(wait)", parent=os.getppid())
+    assert ended(orphan)[0] == Exit.TRY_LATER
+    assert not (tmp_path / "tied").exists()
+
+
+def test_run_by_hand_it_is_tied_to_nobody(start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path) -> None:
+    process = start("run(lambda stop: None)", parent=None)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert (tmp_path / "tied").exists()
+
+
+# the lock
+
+
+def test_a_second_child_waits_until_the_first_has_let_go(
+    start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    lock = tmp_path / "child.lock"
+    with lock.open("ab") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        process = start('run(lambda stop: (folder / "ran").touch(), folder / "child.lock")')
+        until(lambda: is_waiting_for(lock, process.pid))
+        assert not (tmp_path / "ran").exists()
+        assert process.poll() is None
+    assert ended(process)[0] == Exit.OK
+    assert (tmp_path / "ran").exists()
+
+
+def test_the_lock_of_a_killed_child_is_free(start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path) -> None:
+    first = start('run(wait, folder / "child.lock")')
+    until((tmp_path / "ready").exists)
+    first.kill()
+    second = start('run(lambda stop: None, folder / "child.lock")')
+    assert ended(second)[0] == Exit.OK
+
+
+def is_waiting_for(lock: Path, pid: int) -> bool:
+    """Whether the kernel lists the process as blocked on the file: ``N: -> FLOCK ADVISORY WRITE <pid> ..:<inode>``."""
+    waiting = [line.split() for line in Path("/proc/locks").read_text().splitlines() if "->" in line]
+    return any(words[5] == str(pid) and words[6].endswith(f":{lock.stat().st_ino}") for words in waiting)
+
+
+def test_peak_memory_is_the_process_own(start: Callable[..., "subprocess.Popen[str]"]) -> None:
+    """What the parent had when it started the child does not count."""
+    ballast = bytearray(b"x") * (200 << 20)
+    body = "own = child.peak_rss_bytes()\ngrown = bytearray(b'x') * (100 << 20)\n"
+    process = start(body + "sys.exit(not (5 << 20 < own < 150 << 20 and child.peak_rss_bytes() > own + (90 << 20)))")
+    assert ended(process)[0] == 0
+    assert len(ballast) == 200 << 20

@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from segdrop.modeling import precision
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("flags\t\t: fpu avx512f avx512_bf16 sse", True),
+        ("flags\t\t: fpu amx_tile amx_bf16", True),
+        ("Features\t: fp asimd bf16 i8mm", True),
+        ("flags\t\t: fpu avx2 avx512f avx512_vnni", False),
+        ("model name\t: avx512_bf16 lookalike", False),
+    ],
+)
+def test_bf16_is_chosen_only_where_the_cpu_computes_in_it_natively(tmp_path: Path, line: str, expected: bool) -> None:
+    assert precision.has_native_bf16(write(tmp_path / "cpuinfo", f"processor\t: 0\n{line}\n")) is expected
+
+
+def test_host_without_cpuinfo_gets_fp32(tmp_path: Path) -> None:
+    assert precision.has_native_bf16(tmp_path / "missing") is False
+
+
+def test_cpu_name_is_the_models(tmp_path: Path) -> None:
+    assert precision.cpu_name(write(tmp_path / "cpuinfo", "model name\t: Some CPU @ 2 GHz\n")) == "Some CPU @ 2 GHz"
+
+
+def threads(tmp_path: Path, allowed: int, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(precision.os, "sched_getaffinity", lambda _pid: set(range(allowed)))
+    return precision.available_threads(tmp_path / "cgroup", tmp_path / "membership")
+
+
+def test_threads_are_the_affinity_where_there_is_no_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "cgroup/cpu.max", "max 100000\n")
+    assert threads(tmp_path, 6, monkeypatch) == 6
+
+
+def test_threads_never_exceed_the_quota_of_any_group_above_v2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "membership", "0::/a/b\n")
+    write(tmp_path / "cgroup/a/b/cpu.max", "max 100000\n")
+    write(tmp_path / "cgroup/a/cpu.max", "350000 100000\n")
+    write(tmp_path / "cgroup/other/cpu.max", "100000 100000\n")
+    assert threads(tmp_path, 8, monkeypatch) == 3
+
+
+def test_threads_never_exceed_the_quota_v1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "membership", "5:memory:/x\n4:cpu,cpuacct:/a\n")
+    write(tmp_path / "cgroup/cpu/a/cpu.cfs_quota_us", "200000\n")
+    write(tmp_path / "cgroup/cpu/a/cpu.cfs_period_us", "100000\n")
+    write(tmp_path / "cgroup/cpu/cpu.cfs_quota_us", "-1\n")
+    write(tmp_path / "cgroup/cpu/cpu.cfs_period_us", "100000\n")
+    assert threads(tmp_path, 8, monkeypatch) == 2
+
+
+def test_quota_below_one_cpu_still_gives_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "cgroup/cpu.max", "50000 100000\n")
+    assert threads(tmp_path, 8, monkeypatch) == 1
+
+
+def test_bf16_host_computes_convolutions_in_bf16_and_fp32_host_does_not() -> None:
+    images, weight = torch.ones(1, 1, 4, 4), torch.ones(1, 1, 3, 3)
+    for name, expected in (("bf16", torch.bfloat16), ("fp32", torch.float32)):
+        with precision.Host(name, 1).autocast():
+            assert torch.nn.functional.conv2d(images, weight).dtype is expected
+
+
+def test_named_precision_and_threads_win_over_the_hosts() -> None:
+    before = torch.get_num_threads()
+    try:
+        assert precision.prepare_host("fp32", 1) == precision.Host("fp32", 1)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,118 @@
+import ast
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from segdrop.delivery import predict
+
+SOURCE = Path(predict.__file__)
+
+
+def image_file(path: Path, size: tuple[int, int] = (9, 7), seed: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_script_needs_nothing_but_what_requirements_name() -> None:
+    imported = set()
+    for node in ast.walk(ast.parse(SOURCE.read_text())):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add(str(node.module).partition(".")[0])
+    assert imported - sys.stdlib_module_names == {"numpy", "PIL", "torch"}
+
+
+def test_palette_is_that_of_pascal_voc() -> None:
+    palette = predict.voc_palette()
+    colours = {class_id: tuple(palette[3 * class_id : 3 * class_id + 3]) for class_id in (0, 1, 2, 3, 15, 20, 255)}
+    assert colours == {
+        0: (0, 0, 0),
+        1: (128, 0, 0),
+        2: (0, 128, 0),
+        3: (128, 128, 0),
+        15: (192, 128, 128),
+        20: (0, 64, 128),
+        255: (224, 224, 192),
+    }
+
+
+@pytest.mark.parametrize("size", [(13, 29), (40, 40), (3, 5)])
+def test_class_by_class_equals_the_arg_max_of_all(size: tuple[int, int]) -> None:
+    logits = torch.randn(1, 5, 6, 8, generator=torch.Generator().manual_seed(0))
+    expected = torch.nn.functional.interpolate(logits, size=size, mode="bilinear").argmax(dim=1)[0]
+    found = predict._largest(logits, size)
+    assert found.dtype is torch.uint8
+    assert (found == expected).float().mean() == 1.0
+
+
+def test_equal_logits_give_the_first_class_as_arg_max_does() -> None:
+    assert predict._largest(torch.zeros(1, 3, 2, 2), (4, 4)).max() == 0
+
+
+def test_plan_keeps_subfolders_and_finds_images_only(tmp_path: Path) -> None:
+    for name in ("in/a.jpg", "in/sub/b.PNG"):
+        image_file(tmp_path / name)
+    (tmp_path / "in/notes.txt").touch()
+    targets = predict.plan([tmp_path / "in"], tmp_path / "out")
+    assert [target for _, target in targets] == [tmp_path / "out/a.png", tmp_path / "out/sub/b.png"]
+
+
+def test_images_that_differ_in_their_suffix_never_share_a_prediction(tmp_path: Path) -> None:
+    for name in ("in/a.jpg", "in/a.png", "in/b.png"):
+        image_file(tmp_path / name)
+    targets = predict.plan([tmp_path / "in"], tmp_path / "out")
+    assert [target.name for _, target in targets] == ["a.jpg.png", "a.png.png", "b.png"]
+
+
+def test_folders_that_would_write_the_same_files_are_refused(tmp_path: Path) -> None:
+    for name in ("one/a.png", "two/a.png"):
+        image_file(tmp_path / name)
+    with pytest.raises(predict.PredictError, match="several images"):
+        predict.plan([tmp_path / "one", tmp_path / "two"], tmp_path / "out")
+
+
+def test_input_is_never_overwritten(tmp_path: Path) -> None:
+    image_file(tmp_path / "in/a.png")
+    with pytest.raises(predict.PredictError, match="overwritten"):
+        predict.plan([tmp_path / "in"], tmp_path / "in")
+
+
+def test_missing_model_is_said_clearly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = image_file(tmp_path / "a.png")
+    assert predict.main([str(image), "-o", str(tmp_path / "out"), "--model", str(tmp_path / "absent.pth")]) == 1
+    printed = capsys.readouterr()
+    assert "absent.pth: there is no such file" in printed.err
+    assert "Traceback" not in printed.err
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04 cut"])
+def test_damaged_model_is_said_clearly(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes) -> None:
+    image, model = image_file(tmp_path / "a.png"), tmp_path / "model.pth"
+    model.write_bytes(content)
+    assert predict.main([str(image), "-o", str(tmp_path / "out"), "--model", str(model)]) == 1
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_other_torch_files_are_no_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image, model = image_file(tmp_path / "a.png"), tmp_path / "model.pth"
+    torch.save({"state_dict": {}}, model)
+    assert predict.main([str(image), "-o", str(tmp_path / "out"), "--model", str(model)]) == 1
+    assert "not a model.pth of this format" in capsys.readouterr().err
+
+
+def test_folder_without_images_is_said_clearly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert predict.main([str(tmp_path), "-o", str(tmp_path / "out")]) == 1
+    assert "no images" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("flags", "expected"), [("fpu avx512_bf16", True), ("fpu avx2", False)])
+def test_bf16_only_where_the_cpu_has_it(tmp_path: Path, flags: str, *, expected: bool) -> None:
+    (tmp_path / "cpuinfo").write_text(f"flags\t: {flags}\n")
+    assert predict.has_native_bf16(tmp_path / "cpuinfo") is expected

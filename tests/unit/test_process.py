@@ -1,0 +1,144 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segdrop import child
+from segdrop.execution.process import Child, Command
+
+_MODULES = {
+    "prints": "import sys; print('out'); print('err', file=sys.stderr); print(sys.argv[1:])",
+    "fails": "import sys; sys.exit(int(sys.argv[1]))",
+    "waits": "import sys, time; print('ready', flush=True); time.sleep(600)",
+    "stubborn": "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True)\n"
+    "while True: time.sleep(600)",
+    "shows": "import json, os; print(json.dumps(dict(os.environ)))\nprint(os.getpgrp() == os.getpid(), os.read(0, 1))",
+    "forks": "import subprocess, sys, time\n"
+    "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+    "print(p.pid, flush=True); time.sleep(600)",
+}
+
+
+def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.01)
+    raise AssertionError("the deadline passed")
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Child]]:
+    (tmp_path / "modules").mkdir()
+    for name, source in _MODULES.items():
+        (tmp_path / "modules" / f"{name}.py").write_text(source)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "modules"))
+    started: list[Child] = []
+
+    def start_module(module: str, *arguments: str, **options: Any) -> Child:
+        started.append(Command(module, arguments, tmp_path / "log", **options).start(now=5.0))
+        return started[-1]
+
+    yield start_module
+    for process in started:
+        process.kill()
+
+
+def output_of(running: Child, tmp_path: Path) -> str:
+    running.popen.wait(timeout=30)
+    return (tmp_path / "log").read_text()
+
+
+def test_a_child_is_given_its_arguments_and_its_output_goes_to_its_log(
+    start: Callable[..., Child], tmp_path: Path
+) -> None:
+    (tmp_path / "log").write_text("of an earlier attempt\n")
+    running = start("prints", "check", "/a b/spec.json")
+    assert running.started_at == 5.0
+    running.popen.wait(timeout=30)
+    assert running.poll() == 0
+    assert sorted(running.log.lines()) == ["['check', '/a b/spec.json']", "err", "out"]
+    assert (tmp_path / "log").read_text().startswith("of an earlier attempt\n")
+
+
+@pytest.mark.parametrize("status", [0, 1, 65, 75])
+def test_the_exit_status_comes_back(start: Callable[..., Child], status: int) -> None:
+    running = start("fails", str(status))
+    running.popen.wait(timeout=30)
+    assert running.poll() == status
+
+
+def test_asking_and_killing_are_told_apart_by_the_signal(start: Callable[..., Child]) -> None:
+    asked, killed = start("waits"), start("waits")
+    assert (asked.poll(), killed.poll()) == (None, None)
+    asked.terminate()
+    killed.kill()
+    asked.popen.wait(timeout=30)
+    assert (asked.poll(), killed.poll()) == (-signal.SIGTERM, -signal.SIGKILL)
+    asked.terminate()
+    asked.kill()
+    killed.kill()
+
+
+def test_a_child_that_does_not_listen_is_killed(start: Callable[..., Child]) -> None:
+    running = start("stubborn")
+    until(running.log.lines)
+    running.terminate()
+    assert running.poll() is None
+    running.kill()
+    assert running.poll() == -signal.SIGKILL
+
+
+def test_killing_a_child_kills_what_it_started(start: Callable[..., Child]) -> None:
+    running = start("forks")
+    grandchild = int(until(running.log.lines)[0])
+    assert is_alive(grandchild)
+    running.kill()
+    until(lambda: not is_alive(grandchild))
+
+
+def test_a_child_has_a_group_of_its_own_no_input_and_no_journal(
+    start: Callable[..., Child], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOURNAL_STREAM", "8:1")
+    text = output_of(start("shows", one_thread=True), tmp_path)
+    assert "True b''" in text
+    assert "JOURNAL_STREAM" not in text
+    assert f'"{child.PARENT_VARIABLE}": "{os.getpid()}"' in text
+    assert '"OMP_NUM_THREADS": "1"' in text
+
+
+def test_a_child_is_as_nice_as_told(start: Callable[..., Child]) -> None:
+    nice = min(19, os.getpriority(os.PRIO_PROCESS, 0) + 3)
+    assert os.getpriority(os.PRIO_PROCESS, start("waits", nice=nice).popen.pid) == nice
+
+
+def test_a_child_of_a_nice_daemon_is_never_less_nice_than_it(tmp_path: Path) -> None:
+    """Only root may become less nice: for others the start itself would fail."""
+    script = (
+        "import os; os.nice(7); before = os.getpriority(os.PRIO_PROCESS, 0)\n"
+        "from pathlib import Path; from segdrop.execution.process import Command\n"
+        f"running = Command('platform', (), Path({str(tmp_path / 'log')!r}), nice=before - 3).start(0.0)\n"
+        "assert os.getpriority(os.PRIO_PROCESS, running.popen.pid) == before\n"
+        "running.kill()"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_where_memory_runs_out_a_child_goes_before_the_daemon(start: Callable[..., Child]) -> None:
+    own, its = (int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in ("self", start("waits").popen.pid))
+    assert its == min(1000, own + 500)

@@ -1,0 +1,355 @@
+"""The run as a whole, with a tiny model in place of the large one."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+import torch
+from torch import Tensor
+
+from builders.networks import build_tiny_model
+from builders.training import training_spec, write_cache
+from segdrop.child import StopFlag
+from segdrop.errors import DataError, StoppedError
+from segdrop.spec import TrainingSpec
+from segdrop.training import checkpoint, loop
+
+
+class StopAt(StopFlag):
+    """Set when it is looked at for the n-th time; counts how often it was."""
+
+    def __init__(self, look: int | None = None) -> None:
+        super().__init__()
+        self.looks = 0
+        self._look = look
+
+    def __bool__(self) -> bool:
+        self.looks += 1
+        return self.looks == self._look
+
+
+@pytest.fixture(autouse=True)
+def tiny_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    before = torch.get_num_threads()
+    monkeypatch.setattr(loop, "build_model", build_tiny_model)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_cache(tmp_path_factory.mktemp("data") / "cache", train=5, val=2, test=2)
+
+
+def weights_of(spec: TrainingSpec) -> dict[str, Tensor]:
+    """Of the last checkpoint: what the run would go on from."""
+    content = torch.load(spec.checkpoint_path, weights_only=True)
+    moments = {
+        f"moment {number} {name}": value
+        for number, state in content["optimizer"]["state"].items()
+        for name, value in state.items()
+    }
+    return content["network"] | moments
+
+
+def result_of(spec: TrainingSpec) -> dict[str, Any]:
+    return dict(json.loads(spec.result_path.read_bytes()))
+
+
+def equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+def timeless(history: Path) -> list[dict[str, str]]:
+    rows = csv.DictReader(history.read_text().splitlines())
+    return [{key: row[key] for key in row if key not in ("seconds", "images_per_second")} for row in rows]
+
+
+def test_same_seed_gives_the_same_weights_to_the_bit_and_another_seed_others(tmp_path: Path, cache_dir: Path) -> None:
+    first, again, other = (
+        training_spec(tmp_path / name, cache_dir, seed=seed) for name, seed in (("a", 7), ("b", 7), ("c", 8))
+    )
+    for spec in (first, again, other):
+        loop.train(spec, StopFlag())
+    assert equal(weights_of(first), weights_of(again))
+    assert not equal(weights_of(first), weights_of(other))
+    assert timeless(first.history_path) == timeless(again.history_path)
+
+
+def test_run_stopped_anywhere_and_resumed_ends_as_the_uninterrupted_one(tmp_path: Path, cache_dir: Path) -> None:
+    whole, counter = training_spec(tmp_path / "whole", cache_dir), StopAt()
+    loop.train(whole, counter)
+    assert counter.looks > 10
+    for look in range(1, counter.looks + 1):
+        spec = training_spec(tmp_path / f"stopped-{look}", cache_dir)
+        with pytest.raises(StoppedError):
+            loop.train(spec, StopAt(look))
+        assert not spec.result_path.exists()
+        loop.train(spec, StopFlag())
+        assert equal(weights_of(spec), weights_of(whole)), f"stopped at look {look}"
+        assert timeless(spec.history_path) == timeless(whole.history_path)
+        assert result_of(spec)["metrics"] == result_of(whole)["metrics"]
+
+
+def test_run_that_found_no_weights_resumes_like_any_other(tmp_path: Path, cache_dir: Path) -> None:
+    """That it found none is an issue, and the checkpoint keeps it."""
+    spec = training_spec(tmp_path / "run", cache_dir, pretrained="auto")
+    with pytest.raises(StoppedError):
+        loop.train(spec, StopAt(2))
+    with structlog.testing.capture_logs() as events:
+        loop.train(spec, StopFlag())
+    assert events[0]["event"] == "job.resumed"
+    assert result_of(spec)["issues"]
+
+
+def test_run_stopped_again_and_again_still_ends_and_ends_the_same(tmp_path: Path, cache_dir: Path) -> None:
+    whole, halting = (training_spec(tmp_path / name, cache_dir) for name in ("whole", "halting"))
+    loop.train(whole, StopFlag())
+    for _attempt in range(100):
+        try:
+            loop.train(halting, StopAt(6))  # a validation takes five looks and is done whole or not at all
+        except StoppedError:
+            continue
+        break
+    assert equal(weights_of(halting), weights_of(whole))
+
+
+class _PowerCutError(BaseException):
+    """Nothing in the run gets to tidy up after this."""
+
+
+def test_power_cut_within_an_epoch_costs_no_more_than_the_time_between_checkpoints(
+    tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, cut = training_spec(tmp_path / "whole", cache_dir), training_spec(tmp_path / "cut", cache_dir)
+    loop.train(whole, StopFlag())
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+    steps = iter(range(2))
+    train_step = loop.train_step
+
+    def cut_off(run: loop.Run, batch: Any) -> float:
+        if next(steps, None) is None:
+            raise _PowerCutError
+        return train_step(run, batch)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "train_step", cut_off)
+        with pytest.raises(_PowerCutError):
+            loop.train(cut, StopFlag())
+    saved = torch.load(cut.checkpoint_path, weights_only=True)["progress"]
+    assert saved["epoch"] * 3 + saved["step"] == 2
+    loop.train(cut, StopFlag())
+    assert equal(weights_of(whole), weights_of(cut))
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_crash_between_best_and_last_checkpoint_changes_nothing(
+    tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch, epoch: int
+) -> None:
+    whole, spec = (training_spec(tmp_path / name, cache_dir) for name in ("whole", "crashed"))
+    loop.train(whole, StopFlag())
+
+    def crash(_spec: TrainingSpec, _network: Any, _optimizer: Any, progress: checkpoint.Progress, _start: Any) -> None:
+        if progress.epoch == epoch:
+            raise OSError("power cut")
+        save(_spec, _network, _optimizer, progress, _start)
+
+    save = checkpoint.save
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", crash)
+        with pytest.raises(OSError, match="power cut"):
+            loop.train(spec, StopFlag())
+    loop.train(spec, StopFlag())
+    assert equal(weights_of(spec), weights_of(whole))
+    assert result_of(spec)["metrics"] == result_of(whole)["metrics"]
+
+
+def test_checkpoint_of_another_request_is_refused_and_training_starts_again(tmp_path: Path, cache_dir: Path) -> None:
+    spec = training_spec(tmp_path / "run", cache_dir, seed=1)
+    loop.train(spec, StopFlag())
+    other = training_spec(tmp_path / "run", cache_dir, seed=2)
+    with structlog.testing.capture_logs() as events:
+        loop.train(other, StopFlag())
+    assert [event["reason"] for event in events if event["event"] == "checkpoint.refused"] == [
+        "it belongs to another run"
+    ]
+    fresh = training_spec(tmp_path / "fresh", cache_dir, seed=2)
+    loop.train(fresh, StopFlag())
+    assert equal(weights_of(other), weights_of(fresh))
+
+
+@pytest.mark.parametrize("damaged", ["checkpoint.pth", "best.pth"])
+def test_damaged_checkpoint_costs_time_and_never_the_job(tmp_path: Path, cache_dir: Path, damaged: str) -> None:
+    whole, spec = (training_spec(tmp_path / name, cache_dir) for name in ("whole", "damaged"))
+    for one in (whole, spec):
+        loop.train(one, StopFlag())
+    (tmp_path / "damaged" / damaged).write_bytes(b"\0" * 1000)
+    spec.result_path.unlink()
+    loop.train(spec, StopFlag())
+    assert equal(weights_of(spec), weights_of(whole))
+
+
+def test_priority_does_not_make_a_checkpoint_anothers(tmp_path: Path, cache_dir: Path) -> None:
+    loop.train(training_spec(tmp_path / "run", cache_dir), StopFlag())
+    raised = training_spec(tmp_path / "run", cache_dir, priority=5)
+    assert checkpoint.load(raised) is not None
+
+
+def test_no_step_is_ever_taken_on_a_loss_that_is_not_finite(
+    tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = []
+
+    def explode(*_tensors: Tensor) -> Tensor:
+        steps.append(1)
+        return criterion(*_tensors) * (torch.nan if len(steps) == 2 else 1)
+
+    updates = []
+
+    class Watched(torch.optim.AdamW):
+        def step(self, closure: Any = None) -> Any:
+            updates.append(len(steps))
+            return super().step(closure)
+
+    criterion = loop.criterion
+    monkeypatch.setattr(loop, "criterion", explode)
+    monkeypatch.setattr(torch.optim, "AdamW", Watched)
+    with pytest.raises(DataError) as caught:
+        loop.train(training_spec(tmp_path / "run", cache_dir), StopFlag())
+    (issue,) = caught.value.issues
+    assert issue.code == "train.not_finite"
+    assert "epoch 1, step 2" in issue.message
+    assert updates == [1]
+
+
+def test_weights_that_give_no_finite_validation_loss_are_never_delivered(
+    tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Poisoning(torch.optim.AdamW):
+        def step(self, closure: Any = None) -> Any:
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    parameter.data.fill_(torch.inf)
+            return super().step(closure)
+
+    monkeypatch.setattr(torch.optim, "AdamW", Poisoning)
+    spec = training_spec(tmp_path / "run", cache_dir, batch_size=5)  # one step, then the validation
+    with pytest.raises(DataError) as caught:
+        loop.train(spec, StopFlag())
+    (issue,) = caught.value.issues
+    assert issue.code == "train.not_finite"
+    assert "validation" in issue.message
+    assert not spec.result_path.exists()
+
+
+def test_best_epoch_is_the_one_delivered_and_the_later_of_equals(
+    tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.5, 0.7, 0.7, 0.6])
+    epochs = {}
+
+    def scored(run: loop.Run, positions: list[int]) -> dict[str, Any]:
+        measured = evaluate(run, positions)
+        if positions == run.reader.index.val:
+            epochs[run.progress.epoch + 1] = {k: v.clone() for k, v in run.model.network.state_dict().items()}
+            measured["mean_iou"] = next(scores)
+        return measured
+
+    evaluate = loop.evaluate
+    monkeypatch.setattr(loop, "evaluate", scored)
+    spec = training_spec(tmp_path / "run", cache_dir, epochs=4)
+    loop.train(spec, StopFlag())
+    assert result_of(spec)["metrics"]["best_epoch"] == 3
+    assert equal(torch.load(spec.model_path, weights_only=True)["state_dict"], epochs[3])
+
+
+def test_test_split_is_evaluated_once_with_the_best_weights(
+    tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def watched(run: loop.Run, positions: list[int]) -> dict[str, Any]:
+        if positions == run.reader.index.test:
+            seen.append({key: value.clone() for key, value in run.model.network.state_dict().items()})
+        return evaluate(run, positions)
+
+    evaluate = loop.evaluate
+    monkeypatch.setattr(loop, "evaluate", watched)
+    spec = training_spec(tmp_path / "run", cache_dir)
+    loop.train(spec, StopFlag())
+    (weights,) = seen
+    assert equal(weights, torch.load(spec.model_path, weights_only=True)["state_dict"])
+    assert result_of(spec)["metrics"]["test"]["mean_iou"] >= 0
+
+
+def test_without_a_test_split_there_is_no_test_metric(tmp_path: Path) -> None:
+    spec = training_spec(tmp_path / "run", write_cache(tmp_path / "cache", train=2, val=1))
+    loop.train(spec, StopFlag())
+    assert "test" not in result_of(spec)["metrics"]
+
+
+@pytest.mark.parametrize(("train", "batch_size"), [(1, 4), (3, 2), (5, 4), (2, 1)])
+def test_small_and_uneven_sets_train(tmp_path: Path, train: int, batch_size: int) -> None:
+    cache = write_cache(tmp_path / "cache", train=train, val=1)
+    spec = training_spec(tmp_path / "run", cache, batch_size=batch_size)
+    loop.train(spec, StopFlag())
+    assert result_of(spec)["metrics"]["steps"] == 2 * -(-train // batch_size)
+
+
+def test_training_learns(tmp_path: Path) -> None:
+    cache = write_cache(tmp_path / "cache", train=16, val=4)
+    spec = training_spec(tmp_path / "run", cache, epochs=30, batch_size=4, learning_rate=0.02)
+    loop.train(spec, StopFlag())
+    rows = timeless(spec.history_path)
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"]) / 2
+    metrics = result_of(spec)["metrics"]
+    assert metrics["mean_iou"] > metrics["baseline"]["mean_iou"] + 0.1
+    assert result_of(spec)["issues"] == []
+
+
+def test_model_that_answers_with_one_class_is_warned_about(
+    tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def biased(architecture: str, num_classes: int) -> Any:
+        model = build_tiny_model(architecture, num_classes)
+        model.network.classifier[4].bias.data[0] = 100.0
+        return model
+
+    monkeypatch.setattr(loop, "build_model", biased)
+    spec = training_spec(tmp_path / "run", cache_dir)
+    loop.train(spec, StopFlag())
+    (issue,) = result_of(spec)["issues"]
+    assert issue["code"] == "train.one_class"
+    assert "background" in issue["message"]
+
+
+def test_batchnorm_is_reestimated_in_short_runs_only(
+    tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def validations_with(short_run_steps: int, name: str) -> int:
+        calls = []
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "_SHORT_RUN_STEPS", short_run_steps)
+            patch.setattr(loop.evaluation, "reestimate_statistics", lambda *_: calls.append(1))
+            loop.train(training_spec(tmp_path / name, cache_dir, epochs=3), StopFlag())  # 3 steps each
+        return len(calls)
+
+    assert validations_with(200, "short") == 3
+    assert validations_with(6, "middle") == 1
+    assert validations_with(0, "long") == 0
+
+
+def test_events_tell_epochs_checkpoints_and_resumption(tmp_path: Path, cache_dir: Path) -> None:
+    spec = training_spec(tmp_path / "run", cache_dir)
+    with structlog.testing.capture_logs() as events, pytest.raises(StoppedError):
+        loop.train(spec, StopAt(2))
+    assert [event["event"] for event in events] == ["checkpoint.saved"]
+    with structlog.testing.capture_logs() as events:
+        loop.train(spec, StopFlag())
+    assert [event["event"] for event in events] == ["job.resumed", *["epoch.finished", "checkpoint.saved"] * 2]
+    finished = next(event for event in events if event["event"] == "epoch.finished")
+    assert {"epoch", "loss", "mean_iou", "seconds", "images_per_second"} <= finished.keys()

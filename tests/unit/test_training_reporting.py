@@ -1,0 +1,71 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segdrop.training.reporting import Reporter
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def reporter(tmp_path: Path, clock: Clock) -> Reporter:
+    return Reporter(tmp_path / "progress.json", epochs=2, steps_per_epoch=10, validation_images=6, clock=clock)
+
+
+def read(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "progress.json").read_bytes()))
+
+
+def test_progress_is_there_before_the_first_step_and_promises_nothing(tmp_path: Path, reporter: Reporter) -> None:
+    reporter.position(0, 0)
+    state = read(tmp_path)
+    assert (state["stage"], state["epoch"], state["epochs"], state["step"], state["steps"]) == ("train", 1, 2, 0, 20)
+    assert state["eta_seconds"] is state["images_per_second"] is state["loss"] is state["mean_iou"] is None
+    assert state["rss_bytes"] > 1_000_000
+
+
+def test_file_is_never_written_twice_within_a_second(tmp_path: Path, reporter: Reporter, clock: Clock) -> None:
+    reporter.position(0, 0)
+    clock.now += 0.9
+    reporter.step_finished(0, 1, 0.5, 8, 0.9)
+    assert read(tmp_path)["step"] == 0
+    clock.now += 0.1
+    reporter.tick()
+    assert read(tmp_path)["step"] == 1
+
+
+def test_eta_counts_the_steps_and_validations_that_are_left(tmp_path: Path, reporter: Reporter, clock: Clock) -> None:
+    clock.now += 2
+    reporter.step_finished(0, 1, 0.5, 8, 2.0)  # 4 images/s: 6 validation images take 6 / 4 / 3 = 0.5 s each time
+    assert read(tmp_path)["eta_seconds"] == 19 * 2.0 + 2 * 0.5
+    reporter.validated(3.0)
+    clock.now += 20
+    reporter.step_finished(1, 4, 0.4, 8, 2.0)
+    state = read(tmp_path)
+    assert state["eta_seconds"] == 6 * 2.0 + 3.0
+    assert (state["epoch"], state["step"], state["loss"], state["images_per_second"]) == (2, 14, 0.4, 4.0)
+
+
+def test_resumed_run_shows_where_it_goes_on(tmp_path: Path, reporter: Reporter) -> None:
+    reporter.best_mean_iou = 0.25
+    reporter.position(1, 3)
+    state = read(tmp_path)
+    assert (state["epoch"], state["step"], state["mean_iou"]) == (2, 13, 0.25)
+
+
+def test_end_of_the_last_epoch_is_the_last_epoch(tmp_path: Path, reporter: Reporter) -> None:
+    reporter.position(2, 0)
+    assert (read(tmp_path)["epoch"], read(tmp_path)["step"]) == (2, 20)

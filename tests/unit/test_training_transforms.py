@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segdrop.dataset.classes import IGNORE
+from segdrop.training import transforms
+from segdrop.training.transforms import Pair, transform_named
+
+
+def scene(height: int, width: int) -> Pair:
+    """An image that repeats its mask in red, so that whether they moved together can be seen."""
+    mask = (np.indices((height, width)).sum(axis=0) // 8 % 3).astype(np.uint8)
+    image = np.zeros((height, width, 3), np.uint8)
+    image[..., 0] = mask * 100
+    return image, mask
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**32), st.integers(32, 90), st.integers(32, 90))
+def test_standard_keeps_size_and_invents_no_class(seed: int, height: int, width: int) -> None:
+    image, mask = scene(height, width)
+    changed_image, changed_mask = transform_named("standard")(image, mask, np.random.default_rng(seed))
+    assert changed_image.shape == image.shape
+    assert changed_mask.shape == mask.shape
+    assert changed_image.dtype == changed_mask.dtype == np.uint8
+    assert set(np.unique(changed_mask)) <= {0, 1, 2, IGNORE}
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**32))
+def test_image_and_mask_move_together(seed: int) -> None:
+    image, mask = scene(64, 80)
+    changed_image, changed_mask = transform_named("standard")(image, mask, np.random.default_rng(seed))
+    labelled = changed_mask != IGNORE
+    # red is the class, but for pixels blended along edges
+    agrees = np.abs(changed_image[..., 0].astype(int) - changed_mask.astype(int) * 100) < 50
+    assert agrees[labelled].mean() > 0.85
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**32))
+def test_padding_is_ignored_and_has_the_mean_colour(seed: int) -> None:
+    image, mask = np.full((40, 40, 3), 9, np.uint8), np.zeros((40, 40), np.uint8)
+    changed_image, changed_mask = transform_named("standard")(image, mask, np.random.default_rng(seed))
+    padded = changed_mask == IGNORE
+    assert (changed_image[padded] == (124, 116, 104)).all()
+    assert (changed_image[~padded] == 9).all()
+    assert (~padded).mean() > 0.5
+
+
+def test_standard_both_enlarges_and_shrinks() -> None:
+    masks = [transforms.standard(*scene(32, 32), np.random.default_rng(seed))[1] for seed in range(30)]
+    shrunk = [mask for mask in masks if (mask == IGNORE).any()]
+    assert 5 < len(shrunk) < 25
+
+
+def test_flip_mirrors_half_of_the_time_and_nothing_else() -> None:
+    image, mask = scene(20, 33)
+    mirrored = 0
+    for seed in range(100):
+        changed_image, changed_mask = transforms.flip(image, mask, np.random.default_rng(seed))
+        is_mirrored = np.array_equal(changed_mask, mask[:, ::-1])
+        assert is_mirrored or np.array_equal(changed_mask, mask)
+        assert np.array_equal(changed_image, image[:, ::-1] if is_mirrored else image)
+        mirrored += is_mirrored
+    assert 30 < mirrored < 70
+
+
+def test_none_changes_nothing() -> None:
+    image, mask = scene(20, 20)
+    changed = transform_named("none")(image, mask, np.random.default_rng(0))
+    assert np.array_equal(changed[0], image)
+    assert np.array_equal(changed[1], mask)
+
+
+@pytest.mark.parametrize("augmentation", ["none", "flip", "standard"])
+def test_the_cached_arrays_are_never_written_to(augmentation: str) -> None:
+    image, mask = scene(32, 32)
+    image.flags.writeable = mask.flags.writeable = False
+    for seed in range(10):
+        transform_named(augmentation)(image, mask, np.random.default_rng(seed))
+
+
+def test_augmentation_that_is_not_built_is_never_silently_ignored() -> None:
+    with pytest.raises(KeyError):
+        transform_named("strong")
