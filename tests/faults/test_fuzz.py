@@ -18,7 +18,8 @@ import pytest
 from builders.daemons import BUILDERS
 from builders.mutants import mutant
 from builders.specs import check_spec, inspect_spec
-from segdrop.errors import CODES, Issue
+from segdrop.codes import CODES
+from segdrop.errors import Issue
 
 pytestmark = pytest.mark.faults
 

@@ -36,14 +36,15 @@ def start(folder: Path, order: dict[str, Any]) -> "subprocess.Popen[str]":
     path = folder / "order.json"
     path.write_text(json.dumps(order | {"folder": str(folder / "runs")}))
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("SEGDROP_", "JOURNAL_"))}
-    return subprocess.Popen(
-        [sys.executable, "-m", "builders.crash_runs", str(path)],
-        cwd=BUILDERS.parent,
-        env=environment | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        stdout=(folder / "answers").open("w"),
-        stderr=(folder / "errors").open("w"),
-        text=True,
-    )
+    with (folder / "answers").open("w") as answered, (folder / "errors").open("w") as errors:
+        return subprocess.Popen(
+            [sys.executable, "-m", "builders.crash_runs", str(path)],
+            cwd=BUILDERS.parent,
+            env=environment | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            stdout=answered,
+            stderr=errors,
+            text=True,
+        )
 
 
 def answers(folder: Path, worker: "subprocess.Popen[str]") -> list[Any]:
@@ -114,9 +115,7 @@ def test_every_change_is_seen_by_the_instruments(moments: list[tuple[str, str]])
     assert len(moments) > LEAST_MOMENTS
 
 
-def test_a_kill_at_any_moment_loses_nothing_and_repeats_nothing(
-    tmp_path: Path, moments: list[tuple[str, str]]
-) -> None:
+def test_a_kill_at_any_moment_loses_nothing_and_repeats_nothing(tmp_path: Path, moments: list[tuple[str, str]]) -> None:
     expect_all_right(run_all(tmp_path, "kill", moments))
 
 

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segdrop import request
-from segdrop.errors import CODES, has_fault
+from segdrop.codes import CODES
+from segdrop.errors import has_fault
 from segdrop.request import Request
 
 KEYS = st.sampled_from(list(Request.model_fields))

@@ -8,7 +8,8 @@ from rich.text import Text
 
 from segdrop import console
 from segdrop.delivery.board import Board, JobLine
-from segdrop.errors import Issue, Severity
+from segdrop.codes import Severity
+from segdrop.errors import Issue
 
 NASTY = "[red]a[/] \\[b] \x1b[2J\u202e\n.zip"
 CLASSES = {"classes": ["background", NASTY], "mask_values": [0, 7], "class_pixels": [300, 100]}

@@ -1,8 +1,9 @@
 import pytest
 
-from segdrop.dataset.classes import IGNORE, ClassReading, Names, is_background, is_void, parse_labels, read_classes
-from segdrop.dataset.classes import requested as requested_names
+from segdrop.dataset.classes import IGNORE, ClassReading, read_classes
 from segdrop.dataset.encoding import Encoding, read_values
+from segdrop.dataset.names import Names, is_background, is_void, parse_labels
+from segdrop.dataset.names import requested as requested_names
 from segdrop.errors import DataError
 from segdrop.request import Request
 

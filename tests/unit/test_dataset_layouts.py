@@ -3,12 +3,13 @@ import pytest
 from segdrop.dataset import layouts
 from segdrop.dataset.samples import Split, pairing_key
 from segdrop.dataset.tree import Tree
-from segdrop.errors import DataError, Severity
+from segdrop.codes import Severity
+from segdrop.errors import DataError
 
 
 def pairs(names: list[str], wanted: str = "auto") -> list[tuple[str, str, Split | None]]:
     reading = layouts.read(Tree(names), wanted)
-    return [(names[sample.image], names[sample.mask], sample.split) for sample in reading.samples]
+    return [(names[sample.image], names[sample.truth.member], sample.split) for sample in reading.samples]
 
 
 @pytest.mark.parametrize(
@@ -52,14 +53,15 @@ def test_same_name_on_two_sides_of_the_split_makes_two_pairs() -> None:
 def test_masks_folder_wins_over_another_candidate() -> None:
     names = ["images/a.png", "labels/a.png", "masks/a.png", "images/b.png", "masks/b.png"]
     reading = layouts.read(Tree(names))
-    assert [names[sample.mask] for sample in reading.samples] == ["masks/a.png", "masks/b.png"]
+    assert [names[sample.truth.member] for sample in reading.samples] == ["masks/a.png", "masks/b.png"]
     assert [(issue.code, issue.files) for issue in reading.issues] == [("layout.stray_file", ("labels/a.png",))]
 
 
 def test_files_that_are_no_images_are_strays_not_pairs() -> None:
     names = ["images/a.png", "images/a.txt", "masks/a.png", "README.md", "labels.txt", "segdrop.json"]
     reading = layouts.read(Tree(names))
-    assert reading.labels == 4
+    assert reading.names is not None
+    assert reading.names.source == names[4]
     assert [issue.files for issue in reading.issues] == [("README.md", "images/a.txt")]
 
 

@@ -4,13 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segdrop.dataset import split
-from segdrop.dataset.samples import Sample, Split
+from segdrop.dataset.samples import MaskFile, Sample, Split
 
 _PRESENCE = st.lists(st.integers(0, 31), min_size=2, max_size=40)
 
 
 def samples(count: int, side: Split | None = None, prefix: str = "") -> list[Sample]:
-    return [Sample(f"{prefix}{i}", i, i, side) for i in range(count)]
+    return [Sample(f"{prefix}{i}", i, MaskFile(i), side) for i in range(count)]
 
 
 @given(_PRESENCE, st.floats(0.01, 0.99), st.integers(0, 2**32 - 1))

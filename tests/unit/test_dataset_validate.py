@@ -7,7 +7,8 @@ import pytest
 from builders import broken, check, encoded, mask_image, members, write_dataset, write_zip
 from segdrop.dataset.cache import CacheReader
 from segdrop.dataset.report import CheckReport
-from segdrop.errors import Issue, Severity
+from segdrop.codes import Severity
+from segdrop.errors import Issue
 
 
 def faults(report: CheckReport) -> list[Issue]:

@@ -181,9 +181,9 @@ def literals() -> list[str]:
 
 def test_readme_table_of_errors_is_complete_and_says_what_the_code_says() -> None:
     table = rows("Error codes")
-    assert list(table) == list(errors.CODES)
+    assert list(table) == list(codes.CODES)
     assert {code: [cells[0], *cells[2:]] for code, cells in table.items()} == {
-        code: [known.severity.value, known.cause, known.fix] for code, known in errors.CODES.items()
+        code: [known.severity.value, known.cause, known.fix] for code, known in codes.CODES.items()
     }
 
 
@@ -196,10 +196,10 @@ def test_messages_in_the_readme_are_the_codes_own() -> None:
 
 
 def test_every_code_in_the_package_is_in_the_table_of_codes() -> None:
-    groups = {code.partition(".")[0] for code in errors.CODES}
+    groups = {code.partition(".")[0] for code in codes.CODES}
     used = {text for text in literals() if _EVENT.fullmatch(text) and text.partition(".")[0] in groups}
     files = {text for text in used if text.endswith((".json", ".log", ".zip"))}
-    assert used - files - set(errors.CODES) - events() == set()
+    assert used - files - set(codes.CODES) - events() == set()
 
 
 def test_readme_lists_every_exit_code() -> None:

@@ -7,7 +7,8 @@ import pytest
 
 import segdrop
 from segdrop import errors
-from segdrop.errors import CODES, MAX_LISTED_FILES, ConfigError, DataError, Exit, Issue, Severity, UnavailableError
+from segdrop.codes import CODES, Severity
+from segdrop.errors import MAX_LISTED_FILES, ConfigError, DataError, Exit, Issue, UnavailableError
 
 PACKAGE = Path(segdrop.__file__).parent
 

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from segdrop import catalog, request
-from segdrop.errors import DataError, Issue, Severity
+from segdrop.codes import Severity
+from segdrop.errors import DataError, Issue
 from segdrop.request import Request
 
 NAME = "a.json"

@@ -13,7 +13,8 @@ from typing import BinaryIO
 import pytest
 
 from segdrop import durable, weights
-from segdrop.errors import CODES, UnavailableError
+from segdrop.codes import CODES
+from segdrop.errors import UnavailableError
 
 CONTENT = b"weights"
 NAME = f"tiny-{hashlib.sha256(CONTENT).hexdigest()[:8]}.pth"

@@ -3,50 +3,30 @@
 Pure: bytes and values in, a reading out. Everything that was assumed is stated in plain sentences.
 """
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from segdrop.dataset import colours
 from segdrop.dataset.encoding import Encoding, ValueReading, read_values
+from segdrop.dataset.masks import BETWEEN, COLOUR
+from segdrop.dataset.names import MAX_CLASSES, Names, is_background, is_void
 from segdrop.errors import DataError, Issue
 from segdrop.request import Request
 
 #: class id of pixels that are left out, in the cache
 IGNORE = 255
-MAX_CLASSES = 254
-_MAX_NAME_CHARACTERS = 200
-_BACKGROUND_WORDS = frozenset({"background", "bg", "backgrnd", "none", "nothing", "hintergrund"})
-_VOID_WORDS = frozenset(
-    {
-        *("void", "ignore", "ignored", "ignoreregion", "unlabelled", "unlabeled", "unlabel", "unannotated"),
-        *("dontcare", "donotcare", "undefined", "outofroi"),
-    }
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """Class names before they meet the masks: in order, or by number; ``source`` is where they stand."""
-
-    source: str
-    ordered: tuple[str, ...] = ()
-    numbered: tuple[tuple[int, str], ...] = ()
-    is_requested: bool = False
-
-    def __len__(self) -> int:
-        return len(self.ordered) + len(self.numbered)
 
 
 @dataclass(frozen=True, slots=True)
 class ClassReading:
     """The classes, and the way from mask values to them.
 
-    ``values`` has the mask value of each class, -1 where grey levels leave it open; ``lookup`` maps every
-    mask value to a class id or ``IGNORE``, but those in ``unknown``.
+    ``values`` has the mask value of each class, or its colour (``#rrggbb``); -1 where grey levels leave it open.
+    ``lookup`` maps every mask key to a class id or ``IGNORE``, but those in ``unknown``.
     """
 
     names: tuple[str, ...]
-    values: tuple[int, ...]
+    values: tuple[int | str, ...]
     lookup: dict[int, int]
     unknown: tuple[int, ...]
     ignore_index: int | None
@@ -55,66 +35,39 @@ class ClassReading:
     issues: tuple[Issue, ...]
 
 
-def parse_labels(content: bytes, source: str) -> Names:
-    """Names from labels.txt: one a line, blank lines skipped; UTF-8 or, with its mark, UTF-16."""
-    try:
-        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-            text = content.decode("utf-16")
-        else:
-            text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            [Issue.of("classes.invalid", f"{source} is not UTF-8 text: {error.reason}", files=[source])]
-        ) from error
-    names = [line.strip() for line in re.split(r"\r\n|\r|\n", text)]
-    return _checked(Names(source, ordered=tuple(name for name in names if name)))
+def read_keys(pixels: Mapping[int, int], names: Names | None, request: Request) -> ClassReading:
+    """Decide what mask keys (with their pixels, see :mod:`~segdrop.dataset.masks`) mean.
+
+    ``DataError`` if the names do not go with them.
+    """
+    meant = {key: count for key, count in pixels.items() if key != BETWEEN}
+    if not colours.has_colours(meant, names):
+        values = colours.greys(meant)
+        reading = read_classes(sorted(set(values.values())), names, request)
+    else:
+        found = colours.read_colours(meant, names)
+        values = found.values
+        reading = read_classes(sorted(set(values.values())), found.names, request)
+        colour_of = {value: key - COLOUR for key, value in values.items() if key >= COLOUR}
+        reading = replace(
+            reading,
+            values=tuple(_shown(value, colour_of) for value in reading.values),
+            encoding=Encoding.COLOUR,
+            assumptions=(*found.assumptions, *reading.assumptions),
+            issues=(*found.issues, *reading.issues),
+        )
+    unknown = set(reading.unknown)
+    lookup = {key: reading.lookup[value] for key, value in values.items() if value not in unknown}
+    if BETWEEN in pixels:
+        lookup[BETWEEN] = IGNORE
+    return replace(
+        reading, lookup=lookup, unknown=tuple(sorted(key for key, value in values.items() if value in unknown))
+    )
 
 
-def requested(request: Request) -> Names | None:
-    """Names from the request, where it has any."""
-    if request.classes is None:
-        return None
-    source = "the request"
-    if isinstance(request.classes, list):
-        return _checked(Names(source, ordered=tuple(name.strip() for name in request.classes), is_requested=True))
-    try:
-        numbered = sorted((int(number), name.strip()) for number, name in request.classes.items())
-    except ValueError as error:
-        message = f"`classes` in the request maps mask values to names, and a key is no number ({error})"
-        raise DataError([Issue.of("request.invalid_value", message)]) from error
-    return _checked(Names(source, numbered=tuple(numbered), is_requested=True))
-
-
-def _checked(names: Names) -> Names:
-    given = [*names.ordered, *(name for _, name in names.numbered)]
-    numbers = [number for number, _ in names.numbered]
-    problem = None
-    if not given:
-        problem = "names no class"
-    elif len(given) > MAX_CLASSES + 1:
-        problem = f"names {len(given)} classes; at most {MAX_CLASSES} are possible"
-    elif repeated := sorted({name for name in given if given.count(name) > 1}):
-        problem = f"names a class twice: {', '.join(repeated[:5])}"
-    elif bad := [name for name in given if not name or len(name) > _MAX_NAME_CHARACTERS or not name.isprintable()]:
-        problem = f"has a name that is empty, too long or not printable: {bad[0][:40]!r}"
-    elif len(set(numbers)) < len(numbers) or min(numbers, default=0) < 0:
-        problem = "gives a mask value twice, or a negative one"
-    if problem:
-        raise DataError([Issue.of("classes.invalid", f"{names.source} {problem}", files=[names.source])])
-    return names
-
-
-def _word(name: str) -> str:
-    return re.sub(r"[^a-z]", "", name.casefold())
-
-
-def is_background(name: str) -> bool:
-    return _word(name) in _BACKGROUND_WORDS
-
-
-def is_void(name: str) -> bool:
-    """Whether a class of this name stands for pixels that nobody labelled."""
-    return _word(name) in _VOID_WORDS
+def _shown(value: int | str, colour_of: Mapping[int, int]) -> int | str:
+    """A value's colour, where it has one; a class without pixels has its number in the legend."""
+    return colours.colour_text(colour_of[value]) if isinstance(value, int) and value in colour_of else value
 
 
 def read_classes(values: Sequence[int], names: Names | None, request: Request) -> ClassReading:
@@ -134,6 +87,8 @@ def read_classes(values: Sequence[int], names: Names | None, request: Request) -
         by_rank, said, found = _ordered(names, reading, request)
     assumptions += said
     issues += found
+    if names and names.ignored and request.ignore_index == "auto":
+        reading = _without(reading, names.ignored)
     for value in reading.ignored:
         # an ignored value is a number of its own only where values are the numbers
         if value in by_rank and value not in reading.ranks.values():
@@ -151,6 +106,16 @@ def read_classes(values: Sequence[int], names: Names | None, request: Request) -
         request,
         assumptions,
         issues,
+    )
+
+
+def _without(reading: ValueReading, ignored: frozenset[int]) -> ValueReading:
+    """The reading with the values left out that the layout defines so."""
+    present = sorted(ignored.intersection(reading.ranks))
+    ranks = {value: rank for value, rank in reading.ranks.items() if value not in ignored}
+    said = [f"values {', '.join(map(str, present))} are ignored: the layout defines them so"] if present else []
+    return replace(
+        reading, ranks=ranks, ignored=(*reading.ignored, *present), assumptions=(*reading.assumptions, *said)
     )
 
 

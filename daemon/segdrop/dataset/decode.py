@@ -6,7 +6,7 @@ never completed with grey. Orientation by the EXIF tag is applied to image and m
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,12 +18,14 @@ FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM")
 #: formats whose encoder changes pixel values; WebP has both kinds and does not say which
 LOSSY_FORMATS = frozenset({"JPEG"})
 MAX_MASK_VALUE = 65_535
+_COLOUR_MODES = frozenset({"RGB", "RGBA", "RGBX"})
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 #: Pillow stretches grey PNGs of 2 and 4 bits over 0..255; these factors undo it
 _PNG_GREY_STEPS = {2: 85, 4: 17}
 
 Bytes = npt.NDArray[np.uint8]
+Values = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.int32]
 
 
 class DecodeError(Exception):
@@ -45,10 +47,11 @@ class DecodedImage:
 
 @dataclass(frozen=True, slots=True)
 class DecodedMask:
-    """A mask's values at full size."""
+    """A mask's values at full size: (height, width), uint8 or uint16; int32 0xRRGGBB where they are colours."""
 
-    values: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]  # (height, width)
+    values: Values
     is_lossy: bool
+    is_colour: bool
 
 
 def configure(max_image_pixels: int) -> None:
@@ -60,7 +63,7 @@ def configure(max_image_pixels: int) -> None:
 
 
 @contextmanager
-def _opened(content: bytes) -> Iterator[Image.Image]:
+def opened(content: bytes) -> Iterator[Image.Image]:
     """The image, decoded and upright; ``DecodeError`` for whatever goes wrong meanwhile."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
@@ -85,8 +88,8 @@ def read_image(content: bytes, height: int, width: int) -> DecodedImage:
     Grey becomes RGB; transparency is dropped, the colour under it kept, as most readers do; of 16-bit grey
     the upper 8 bits are kept. ``DecodeError`` for what cannot be decoded.
     """
-    with _opened(content) as opened:
-        upright = ImageOps.exif_transpose(opened)
+    with opened(content) as image:
+        upright = ImageOps.exif_transpose(image)
         is_deep = upright.mode.startswith("I")
         rgb = _to_rgb(upright)
         resized = rgb if rgb.size == (width, height) else rgb.resize((width, height), Image.Resampling.BILINEAR)
@@ -107,18 +110,23 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def read_mask(content: bytes) -> DecodedMask:
-    """A mask's values as they are stored: palette indices, never colours; grey levels; bits.
+def read_mask(content: bytes, legend: Collection[int] = ()) -> DecodedMask:
+    """A mask's values as they are stored: palette indices, grey levels, bits, colours.
 
-    ``DecodeError`` for what cannot be decoded, or has colours or fractions instead of one value a pixel.
+    A palette stands for its indices; for its colours only where all that are in use are in the ``legend``.
+    ``DecodeError`` for what cannot be decoded, or has fractions instead of one value a pixel.
     """
-    with _opened(content) as opened:
-        is_lossy = opened.format in LOSSY_FORMATS
-        upright = ImageOps.exif_transpose(opened)
+    with opened(content) as image:
+        is_lossy = image.format in LOSSY_FORMATS
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode in _COLOUR_MODES:
+            return DecodedMask(_packed(np.asarray(upright)), is_lossy, is_colour=True)
         values = _one_channel(upright)
+        if upright.mode == "P" and legend and (colours := _palette_colours(upright, values, legend)) is not None:
+            return DecodedMask(colours[values], is_lossy, is_colour=True)
         if (step := _PNG_GREY_STEPS.get(_png_grey_bits(content))) is not None:
             values = values // step
-        return DecodedMask(_narrow(values), is_lossy)
+        return DecodedMask(_narrow(values), is_lossy, is_colour=False)
 
 
 def _one_channel(image: Image.Image) -> npt.NDArray[np.generic]:
@@ -127,12 +135,24 @@ def _one_channel(image: Image.Image) -> npt.NDArray[np.generic]:
         return np.asarray(image)
     if image.mode in ("LA", "PA", "La"):
         return np.asarray(image.getchannel(0))
-    if image.mode in ("RGB", "RGBA", "RGBX"):
-        red, green, blue = (np.asarray(image.getchannel(channel)) for channel in range(3))
-        if np.array_equal(red, green) and np.array_equal(red, blue):
-            return red
-        raise DecodeError("mask.unsupported_mode", "it has colours (RGB) instead of class values")
     raise DecodeError("mask.unsupported_mode", f"its pixels are of the mode {image.mode}")
+
+
+def _packed(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.int32]:
+    """0xRRGGBB of (..., 3 or more) channels; transparency is dropped."""
+    channels = pixels.astype(np.int32)
+    return channels[..., 0] << 16 | channels[..., 1] << 8 | channels[..., 2]
+
+
+def _palette_colours(
+    image: Image.Image, values: npt.NDArray[np.generic], legend: Collection[int]
+) -> npt.NDArray[np.int32] | None:
+    """The palette as colours by index, if those in use are all in the legend."""
+    palette = image.getpalette("RGB") or []
+    table = np.zeros(256, np.int32)
+    table[: len(palette) // 3] = _packed(np.asarray(palette, np.uint8).reshape(-1, 3))
+    used = np.flatnonzero(np.bincount(values.ravel()))
+    return table if set(table[used].tolist()) <= set(legend) else None
 
 
 def _narrow(values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
@@ -152,13 +172,12 @@ def _png_grey_bits(content: bytes) -> int:
     return 0
 
 
-def resize_nearest(
-    values: npt.NDArray[np.uint8] | npt.NDArray[np.uint16], height: int, width: int
-) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+def resize_nearest(values: Values, height: int, width: int) -> Values:
     """Mask values at another size, each the value nearest to its pixel's centre.
 
     Pillow's own, rounding at ties included, so that anybody with Pillow gets the same truth.
     """
     if values.shape == (height, width):
         return values
-    return _narrow(np.asarray(Image.fromarray(values).resize((width, height), Image.Resampling.NEAREST)))
+    resized = Image.fromarray(values).resize((width, height), Image.Resampling.NEAREST)
+    return np.asarray(resized, values.dtype)

@@ -21,6 +21,7 @@ _SMALL_ID = 20
 class Encoding(StrEnum):
     INDEX = "index"  #: the value is the class id
     BINARY = "binary"  #: two values, whatever they are
+    COLOUR = "colour"  #: RGB: a legend, a known palette, or a class for each colour
     LEVELS = "levels"  #: equally spaced grey levels, in the order of the classes
 
 

@@ -21,6 +21,9 @@ class Findings:
     def __bool__(self) -> bool:
         return bool(self._counts)
 
+    def codes(self) -> set[str]:
+        return set(self._counts)
+
     def add(self, code: str, name: str, detail: str = "") -> None:
         names = self._names.setdefault(code, [])
         if len(names) < MAX_LISTED_FILES:

@@ -4,12 +4,14 @@ The full check begins with the same, so that what is answered in seconds is what
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from segdrop import request as requests
-from segdrop.dataset import classes, layouts, split
+from segdrop.dataset import layouts, split
+from segdrop.dataset import names as class_names
+from segdrop.dataset.names import Names
 from segdrop.dataset.samples import Reading
 from segdrop.dataset.source import Archive, MemberError
 from segdrop.dataset.tree import Tree
@@ -17,7 +19,6 @@ from segdrop.errors import DataError, Issue, has_fault
 from segdrop.request import Request
 
 EMBEDDED_NAME = "segdrop.json"
-_MAX_LABELS_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Inspection:
 
     request: Request | None = None
     reading: Reading | None = None
-    names: classes.Names | None = None
+    names: Names | None = None
     issues: list[Issue] = field(default_factory=list)
 
 
@@ -57,7 +58,7 @@ def inspect(archive: Archive, order: Order) -> Inspection:
         if not has_fault(found.reading.issues):
             found.issues += split.shortage(found.reading.samples)
     try:
-        found.names = _names(archive, found)
+        found.names = _names(found)
     except DataError as error:
         found.issues += error.issues
     return found
@@ -107,18 +108,13 @@ def _weights_issues(request: Request, models_dir: Path) -> list[Issue]:
     return [Issue.of("request.weights_not_found", f"`pretrained` is '{name}', and models/ has no such file")]
 
 
-def _names(archive: Archive, found: Inspection) -> classes.Names | None:
-    """Class names from the request, else from labels.txt, else none."""
-    if found.request is not None and (names := classes.requested(found.request)) is not None:
-        return names
-    if found.reading is None or found.reading.labels is None:
-        return None
-    member = found.reading.labels
-    source = archive.names[member]
-    if archive.unpacked_bytes(member) > _MAX_LABELS_BYTES:
-        message = f"{source} has {archive.unpacked_bytes(member)} bytes, more than any list of names"
-        raise DataError([Issue.of("classes.invalid", message, files=[source])])
-    try:
-        return classes.parse_labels(archive.read(member), source)
-    except MemberError as error:
-        raise DataError([Issue.of("archive.corrupt", f"{source}: {error}", files=[source])]) from None
+def _names(found: Inspection) -> Names | None:
+    """Class names from the request, else from the layout, else none."""
+    given = found.reading.names if found.reading else None
+    wanted = class_names.requested(found.request) if found.request else None
+    if wanted is None:
+        return given
+    if wanted.ordered and given and len(given.colours) == len(wanted.ordered):
+        colours = (colour for colour, _ in given.colours)
+        return replace(wanted, ordered=(), colours=tuple(zip(colours, wanted.ordered, strict=True)))
+    return wanted

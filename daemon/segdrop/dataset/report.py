@@ -22,13 +22,14 @@ class DatasetSummary(_Report):
     """
 
     layout: str
+    reason: str  #: by what the layout was recognised
     pairs: int
     train: int
     val: int
     test: int
     num_classes: int
     classes: list[str]
-    mask_values: list[int]  #: the mask value of each class, in the order of ``classes``
+    mask_values: list[int | str]  #: of each class, in the order of ``classes``; a colour as ``#rrggbb``
     ignore_index: int | None  #: the mask value that is left out, as it stands in the masks
     mask_encoding: str
     split: str  #: "given" or "made"

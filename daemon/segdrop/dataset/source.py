@@ -87,7 +87,7 @@ class Archive:
         return not has_fault(self.issues)
 
     def tree(self) -> Tree:
-        return Tree(self.names)
+        return Tree(self.names, read=self.read)
 
     def _load(self) -> None:
         if self.size_bytes > self._limits.max_archive_bytes:

@@ -1,6 +1,6 @@
 """One pass over the pixels of all pairs: decoded by two threads, in order, with a bounded number in flight.
 
-What it keeps does not grow with the pixels: counts by mask value, and for each pair which values it has.
+What it keeps does not grow with the pixels: counts by mask key, and for each pair which keys it has.
 """
 
 import os
@@ -12,24 +12,28 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from segdrop.dataset import decode
+from segdrop.dataset import decode, masks, snapping
 from segdrop.dataset.cache import CacheWriter
 from segdrop.dataset.findings import Findings
 from segdrop.dataset.samples import Sample
 from segdrop.dataset.source import Archive, MemberError
 from segdrop.errors import Issue
 
-MAX_DISTINCT_VALUES = 256
+MAX_DISTINCT_KEYS = 256
 _MAX_THREADS = 2  # decoding is a small part beside training, which runs at the same time
+#: of the distance between width and height ratios, up to which a mask of another size is still of the same picture
+_ASPECT_TOLERANCE = 0.02
 
 _MESSAGES = {
     "archive.corrupt": "{count} damaged; {first}",
+    "annotation.invalid": "{count} with areas that cannot be drawn; {first}",
     "image.unreadable": "{count} that cannot be decoded; {first}",
     "image.too_large": "{count} with more pixels than allowed; {first}",
     "mask.unsupported_mode": "{count} that do not hold one class value for each pixel; {first}",
-    "mask.lossy": "{count} stored as JPEG, which changes class values; {first}",
     "pair.size_mismatch": "{count} of another size than the image; {first}",
+    "mask.resized": "{count} of another size than the image, and of the same shape; {first}",
 }
+_HARMLESS = frozenset({"mask.resized"})
 
 
 @dataclass(slots=True)
@@ -37,52 +41,58 @@ class _Pair:
     """What one worker made of one pair. Sizes are (width, height) as displayed."""
 
     image: decode.DecodedImage | None = None
-    mask: npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | None = None  # (height, width) at training size
-    values: npt.NDArray[np.intp] | None = None  # the distinct values at full size
-    counts: npt.NDArray[np.intp] | None = None  # pixels of each at full size
+    mask: masks.Keys | None = None  # (height, width) at training size
+    keys: npt.NDArray[np.int64] | None = None  # the distinct keys at full size
+    counts: npt.NDArray[np.int64] | None = None  # pixels of each at full size
+    num_snapped: int = 0  # pixels whose colour was near a legend's
+    is_lossy: bool = False
     problems: list[tuple[str, str, str]] = field(default_factory=list)  #: code, file, detail
 
 
 class Survey:
-    """Values and problems of all pairs. Codes number the distinct values in order of appearance.
+    """Keys and problems of all pairs. Codes number the distinct keys in order of appearance.
 
-    The lists by pair are complete as long as there are not too many values.
+    The lists by pair are complete as long as there are not too many keys.
     """
 
-    def __init__(self) -> None:
-        self.pixels = np.zeros(decode.MAX_MASK_VALUE + 1, np.int64)  # by value, at full size
+    def __init__(self, legend: Sequence[int] = (), snapper: snapping.Snapper | None = None) -> None:
+        """``legend``: colours (0xRRGGBB) that masks are expected to have. ``snapper``: for masks that are blurred."""
+        self.pixels: dict[int, int] = {}  #: by key, at full size
         self.full_codes: list[int] = []  #: per pair, bit c set where code c has a pixel
         self.cache_codes: list[int] = []  #: the same at training size
         self.num_deep_images = 0
+        self.num_snapped = 0  #: pixels whose colour was near one of the legend's
+        self.lossy: list[str] = []  #: masks in a format that changes values
+        self.histogram = snapping.Histogram()
         self.findings = Findings(_MESSAGES)
-        self._codes = np.full(decode.MAX_MASK_VALUE + 1, -1, np.int16)
-        self._values: list[int] = []
+        self.has_snapped = snapper is not None
+        self._worker = _Worker(legend, snapper)
+        # by key: its code plus one; pages that nobody writes to take no memory
+        self._codes = np.zeros(masks.KEYS, np.int16)
 
     @property
-    def values(self) -> list[int]:
-        """The distinct values by code."""
-        return self._values
+    def keys(self) -> list[int]:
+        """The distinct keys by code."""
+        return list(self.pixels)
 
     @property
-    def has_too_many_values(self) -> bool:
-        return int(np.count_nonzero(self.pixels)) > MAX_DISTINCT_VALUES
+    def num_distinct(self) -> int:
+        """Distinct keys as far as they were counted."""
+        return len(self.pixels)
+
+    @property
+    def has_too_many_keys(self) -> bool:
+        return len(self.pixels) > MAX_DISTINCT_KEYS
 
     @property
     def is_sound(self) -> bool:
         """Whether every pair could be decoded and used."""
-        return not self.findings and not self.has_too_many_values
+        return not self.findings.codes() - _HARMLESS and not self.has_too_many_keys
 
     @property
     def is_readable(self) -> bool:
-        """Whether the values may be taken for classes, though some pairs may be at fault."""
-        return bool(self._values) and not self.has_too_many_values and "mask.lossy" not in self.findings
-
-    def issues(self) -> list[Issue]:
-        issues = self.findings.issues()
-        if self.has_too_many_values and "mask.lossy" not in self.findings:
-            message = f"the masks hold {np.count_nonzero(self.pixels)} different values"
-            issues.append(Issue.of("mask.too_many_values", message))
-        return issues
+        """Whether the keys may be taken for classes, though some pairs may be at fault."""
+        return bool(self.pixels) and not self.has_too_many_keys
 
     def run(
         self,
@@ -93,33 +103,46 @@ class Survey:
         on_pair: Callable[[], None],
     ) -> None:
         """Decode every pair; to the cache while nothing is wrong. ``size`` is (height, width)."""
-        for pair in _decoded(archive, samples, size):
-            self._add(pair, writer)
+        for sample, pair in zip(samples, _decoded(self._worker, archive, samples, size), strict=True):
+            self._add(pair, archive.names[sample.truth.member], writer)
             on_pair()
 
-    def _add(self, pair: _Pair, writer: CacheWriter | None) -> None:
+    def _add(self, pair: _Pair, name: str, writer: CacheWriter | None) -> None:
         for problem in pair.problems:
             self.findings.add(*problem)
-        if pair.values is None or pair.counts is None or pair.mask is None:
+        if pair.keys is None or pair.counts is None or pair.mask is None:
             self._keep(0, 0)
             return
-        self.pixels[pair.values] += pair.counts
-        if self.has_too_many_values:
+        self.num_snapped += pair.num_snapped
+        if pair.is_lossy:
+            self.lossy.append(name)
+        self.histogram.add(pair.keys, pair.counts)
+        if not self._number(pair.keys, pair.counts):
             return
-        for value in pair.values[self._codes[pair.values] < 0]:
-            self._codes[value] = len(self._values)
-            self._values.append(int(value))
-        codes = self._codes[pair.mask].astype(np.uint8)
-        self._keep(_bits(self._codes[pair.values]), _bits(np.flatnonzero(np.bincount(codes.ravel()))))
+        codes = (self._codes[pair.mask] - 1).astype(np.uint8)
+        self._keep(_bits(self._codes[pair.keys] - 1), _bits(np.flatnonzero(np.bincount(codes.ravel()))))
         if pair.image is None:
             return
         self.num_deep_images += pair.image.is_deep
         if writer is not None and self.is_sound:
             writer.append(pair.image.pixels, codes)
 
+    def _number(self, keys: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> bool:
+        """Count pixels and give new keys a code; false once there are too many."""
+        for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
+            if key not in self.pixels:
+                if self.has_too_many_keys:
+                    return False
+                self._codes[key] = len(self.pixels) + 1
+            self.pixels[key] = self.pixels.get(key, 0) + count
+        return not self.has_too_many_keys
+
     def _keep(self, full_codes: int, cache_codes: int) -> None:
         self.full_codes.append(full_codes)
         self.cache_codes.append(cache_codes)
+
+    def issues(self) -> list[Issue]:
+        return self.findings.issues()
 
 
 def _bits(codes: npt.NDArray[np.integer]) -> int:
@@ -130,14 +153,63 @@ def _bits(codes: npt.NDArray[np.integer]) -> int:
     return bits
 
 
-def _decoded(archive: Archive, samples: Sequence[Sample], size: tuple[int, int]) -> Iterator[_Pair]:
+class _Worker:
+    """What every thread does with a pair."""
+
+    def __init__(self, legend: Sequence[int], snapper: snapping.Snapper | None) -> None:
+        self._legend = frozenset(legend)
+        self._snapper = snapper
+        self._known = np.sort(np.asarray([masks.COLOUR + colour for colour in legend], np.int64))
+        self._near = snapping.Snapper(self._known.tolist(), snapping.LEGEND_TOLERANCE) if legend else None
+
+    def decode(self, archive: Archive, sample: Sample, size: tuple[int, int]) -> _Pair:
+        pair = _Pair()
+        image_name, mask_name = archive.names[sample.image], archive.names[sample.truth.member]
+        try:
+            pair.image = decode.read_image(archive.read(sample.image), *size)
+        except (decode.DecodeError, MemberError) as error:
+            pair.problems.append(_problem(error, image_name))
+        try:
+            image_size = pair.image.size if pair.image else None
+            truth = masks.read(archive.read, sample.truth, image_size, self._legend)
+        except (decode.DecodeError, MemberError) as error:
+            if pair.image is not None or mask_name != image_name:
+                pair.problems.append(_problem(error, mask_name))
+            return pair
+        keys = self._settled(truth.keys, pair)
+        pair.is_lossy = truth.is_lossy
+        pair.problems += _size_problem(pair, keys, image_name, mask_name)
+        pair.keys, pair.counts = masks.distinct(keys)
+        pair.mask = decode.resize_nearest(keys, *size)
+        return pair
+
+    def _settled(self, keys: masks.Keys, pair: _Pair) -> masks.Keys:
+        """Blurred keys to those that were meant, colours to the legend's."""
+        if self._snapper is not None:
+            keys = self._snapper.snap(keys)
+        if self._near is not None:
+            keys, pair.num_snapped = snapping.to_legend(keys, self._near, self._known)
+        return keys
+
+
+def _size_problem(pair: _Pair, keys: masks.Keys, image_name: str, mask_name: str) -> list[tuple[str, str, str]]:
+    height, width = keys.shape
+    if pair.image is None or pair.image.size == (width, height):
+        return []
+    image_width, image_height = pair.image.size
+    detail = f"{image_name} is {image_width}x{image_height}, {mask_name} is {width}x{height}"
+    is_alike = abs(width * image_height / (height * image_width) - 1) <= _ASPECT_TOLERANCE
+    return [("mask.resized" if is_alike else "pair.size_mismatch", mask_name, detail)]
+
+
+def _decoded(worker: _Worker, archive: Archive, samples: Sequence[Sample], size: tuple[int, int]) -> Iterator[_Pair]:
     """All pairs in order. At most two per thread are under way, so memory does not grow with their number."""
     threads = min(_MAX_THREADS, len(os.sched_getaffinity(0)))
     pending: deque[Future[_Pair]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
             for sample in samples:
-                pending.append(pool.submit(_decode_pair, archive, sample, size))
+                pending.append(pool.submit(worker.decode, archive, sample, size))
                 if len(pending) >= 2 * threads:
                     yield pending.popleft().result()
             while pending:
@@ -145,32 +217,6 @@ def _decoded(archive: Archive, samples: Sequence[Sample], size: tuple[int, int])
         finally:
             for future in pending:
                 future.cancel()
-
-
-def _decode_pair(archive: Archive, sample: Sample, size: tuple[int, int]) -> _Pair:
-    pair = _Pair()
-    image_name, mask_name = archive.names[sample.image], archive.names[sample.mask]
-    try:
-        pair.image = decode.read_image(archive.read(sample.image), *size)
-    except (decode.DecodeError, MemberError) as error:
-        pair.problems.append(_problem(error, image_name))
-    try:
-        mask = decode.read_mask(archive.read(sample.mask))
-    except (decode.DecodeError, MemberError) as error:
-        pair.problems.append(_problem(error, mask_name))
-        return pair
-    height, width = mask.values.shape
-    if mask.is_lossy:
-        pair.problems.append(("mask.lossy", mask_name, mask_name))
-    if pair.image is not None and pair.image.size != (width, height):
-        image_width, image_height = pair.image.size
-        detail = f"{image_name} is {image_width}x{image_height}, {mask_name} is {width}x{height}"
-        pair.problems.append(("pair.size_mismatch", mask_name, detail))
-    counts = np.bincount(mask.values.ravel())
-    pair.values = np.flatnonzero(counts)
-    pair.counts = counts[pair.values]
-    pair.mask = decode.resize_nearest(mask.values, *size)
-    return pair
 
 
 def _problem(error: decode.DecodeError | MemberError, name: str) -> tuple[str, str, str]:

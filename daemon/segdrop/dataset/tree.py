@@ -1,9 +1,13 @@
 """The safe files of an archive as a tree of paths: what a layout looks at."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from segdrop.dataset.samples import is_image
+
+
+def _no_content(member: int) -> bytes:
+    raise LookupError(f"a tree of names alone has no content for member {member}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +16,7 @@ class Tree:
 
     names: Sequence[str]  #: whole paths, by member
     prefix: str = ""  #: the folder, with its slash, or nothing
+    read: Callable[[int], bytes] = _no_content  #: a member's bytes; may raise ``source.MemberError``
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
         """Members with their paths below the folder; files that lie loose around it, by their bare name."""
@@ -33,7 +38,7 @@ class Tree:
                 return None
             if len(folders) > 1:
                 return None
-        return Tree(self.names, f"{self.prefix}{folders.pop()}/") if folders else None
+        return Tree(self.names, f"{self.prefix}{folders.pop()}/", self.read) if folders else None
 
     def views(self) -> Iterator["Tree"]:
         """This tree, and the views from inside its wrapper folders, outermost first."""

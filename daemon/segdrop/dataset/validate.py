@@ -3,22 +3,26 @@
 All issues are collected; a later part is left out only where an earlier fault makes it meaningless.
 """
 
+import contextlib
 import errno
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from segdrop import durable
-from segdrop.dataset import classes, decode, split
+from segdrop.codes import Severity
+from segdrop.dataset import blur, class_map, classes, decode, split
 from segdrop.dataset.cache import CacheWriter
 from segdrop.dataset.classes import IGNORE, ClassReading
 from segdrop.dataset.inspection import Inspection
 from segdrop.dataset.progress import Progress
 from segdrop.dataset.report import CacheIndex, DatasetSummary
 from segdrop.dataset.samples import Sample
+from segdrop.dataset.snapping import key_text
 from segdrop.dataset.source import Archive
 from segdrop.dataset.survey import Survey
-from segdrop.errors import DataError, Issue, Severity, UnavailableError, has_fault
+from segdrop.errors import DataError, Issue, UnavailableError, has_fault
 from segdrop.request import Request
 from segdrop.spec import CheckSpec
 
@@ -34,35 +38,55 @@ def checked_pixels(
 ) -> DatasetSummary | None:
     """Decode what can be decoded; the summary where nothing at all is at fault."""
     decode.configure(spec.limits.max_image_pixels)
-    cache_dir = spec.cache_dir
-    request = found.request or Request().resolved()
-    survey = Survey()
-    keep = cache_dir is not None and not has_fault(found.issues)
-    if not keep or cache_dir is None:
-        survey.run(archive, samples, request.size, None, progress.step)
-        return _conclude(archive, found, samples, survey, None)
+    cache_dir = None if has_fault(found.issues) else spec.cache_dir
+    legend = [colour for colour, _ in found.names.colours] if found.names else []
+    survey = Survey(legend)
     try:
-        with CacheWriter(cache_dir, *request.size) as writer:
-            survey.run(archive, samples, request.size, writer, progress.step)
-            return _conclude(archive, found, samples, survey, writer)
+        summary, verdict = _surveyed(archive, found, samples, survey, cache_dir, progress)
+        if verdict is not None:
+            found.issues.append(verdict.issue)
+            if verdict.snapper is not None:
+                survey = Survey(legend, verdict.snapper)
+                summary, _ = _surveyed(archive, found, samples, survey, cache_dir, progress)
     except OSError as error:
-        durable.remove_tree(cache_dir)  # half a cache is of no use, and the space is wanted
+        if cache_dir is not None:
+            durable.remove_tree(cache_dir)  # half a cache is of no use, and the space is wanted
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UnavailableError("disk.full", f"no space for the decoded images: {error}") from error
         raise
+    return summary
+
+
+def _surveyed(
+    archive: Archive,
+    found: Inspection,
+    samples: list[Sample],
+    survey: Survey,
+    cache_dir: Path | None,
+    progress: Progress,
+) -> tuple[DatasetSummary | None, blur.Verdict | None]:
+    """One pass over the pixels; a verdict instead of a summary where blurred masks want another."""
+    request = found.request or Request().resolved()
+    with contextlib.ExitStack() as stack:
+        writer = stack.enter_context(CacheWriter(cache_dir, *request.size)) if cache_dir is not None else None
+        survey.run(archive, samples, request.size, writer, progress.step)
+        verdict = None if survey.has_snapped else blur.judge(survey, found.names)
+        if verdict is not None and verdict.snapper is not None:
+            return None, verdict
+        # damaged members are on record already, all of them, from the pass over every byte
+        found.issues += _without(survey.issues(), "archive.corrupt")
+        return (None if verdict else _conclude(archive, found, samples, survey, writer)), verdict
 
 
 def _conclude(
     archive: Archive, found: Inspection, samples: list[Sample], survey: Survey, writer: CacheWriter | None
 ) -> DatasetSummary | None:
     """Classes and split from what the survey saw."""
-    # damaged members are on record already, all of them, from the pass over every byte
-    found.issues += _without(survey.issues(), "archive.corrupt")
     request = found.request
     if request is None or not survey.is_readable:
         return None
     try:
-        reading = classes.read_classes(sorted(survey.values), found.names, request)
+        reading = class_map.apply(classes.read_keys(survey.pixels, found.names, request), request)
     except DataError as error:
         found.issues += error.issues
         return None
@@ -72,7 +96,7 @@ def _conclude(
     found.issues += _nothing_to_learn(class_pixels)
     if not survey.is_sound or split.shortage(samples) or has_fault(found.issues):
         return None
-    presence = [_class_bits(codes, survey.values, reading) for codes in survey.cache_codes]
+    presence = [_class_bits(codes, survey.keys, reading) for codes in survey.cache_codes]
     sides = split.divide(samples, presence, request.val_fraction, request.seed)
     found.issues += classes.absent(reading.names, class_pixels)
     found.issues += _unlabelled_sides(presence, sides)
@@ -88,10 +112,12 @@ def _unknown_values(archive: Archive, samples: list[Sample], survey: Survey, rea
     """Values without a class, with their pixels, and the masks that hold them."""
     if not reading.unknown:
         return []
-    codes = {value: code for code, value in enumerate(survey.values)}
-    bits = sum(1 << codes[value] for value in reading.unknown)
-    files = [archive.names[sample.mask] for sample, has in zip(samples, survey.full_codes, strict=True) if has & bits]
-    shown = ", ".join(f"{value} ({survey.pixels[value]} pixels)" for value in reading.unknown[:_SHOWN_VALUES])
+    codes = {key: code for code, key in enumerate(survey.keys)}
+    bits = sum(1 << codes[key] for key in reading.unknown)
+    files = [
+        archive.names[sample.truth.member] for sample, has in zip(samples, survey.full_codes, strict=True) if has & bits
+    ]
+    shown = ", ".join(f"{key_text(key)} ({survey.pixels[key]} pixels)" for key in reading.unknown[:_SHOWN_VALUES])
     more = ", …" if len(reading.unknown) > _SHOWN_VALUES else ""
     known = f"there are {len(reading.names)} classes"
     message = f"{len(files)} masks hold values that have no class: {shown}{more}; {known}"
@@ -101,18 +127,18 @@ def _unknown_values(archive: Archive, samples: list[Sample], survey: Survey, rea
 def _class_pixels(survey: Survey, reading: ClassReading) -> list[int]:
     """Pixels of each class over all masks at full size."""
     pixels = [0] * len(reading.names)
-    for value, class_id in reading.lookup.items():
+    for key, class_id in reading.lookup.items():
         if class_id != IGNORE:
-            pixels[class_id] += int(survey.pixels[value])
+            pixels[class_id] += survey.pixels.get(key, 0)
     return pixels
 
 
-def _class_bits(codes: int, values: Sequence[int], reading: ClassReading) -> int:
+def _class_bits(codes: int, keys: Sequence[int], reading: ClassReading) -> int:
     """The classes of a mask as bits, from its codes as bits."""
     bits = 0
     while codes:
         lowest = codes & -codes
-        class_id = reading.lookup[values[lowest.bit_length() - 1]]
+        class_id = reading.lookup[keys[lowest.bit_length() - 1]]
         if class_id != IGNORE:
             bits |= 1 << class_id
         codes ^= lowest
@@ -153,8 +179,8 @@ def _finish_cache(  # noqa: PLR0913, PLR0917  (what the check knows meets here)
     request: Request,
 ) -> None:
     class_ids = np.full(256, IGNORE, np.uint8)
-    for code, value in enumerate(survey.values):
-        class_ids[code] = reading.lookup[value]
+    for code, key in enumerate(survey.keys):
+        class_ids[code] = reading.lookup[key]
     writer.map_masks(class_ids)
     height, width = request.size
     writer.finish(
@@ -180,11 +206,14 @@ def _summary(
 ) -> DatasetSummary:
     layout = found.reading
     assumptions = [*(layout.assumptions if layout else ()), *reading.assumptions, *sides.assumptions]
+    if survey.num_snapped:
+        assumptions.append(f"{survey.num_snapped} pixels of nearly a colour of the legend were read as that colour")
     if survey.num_deep_images:
         assumptions.append(f"{survey.num_deep_images} images have 16 bits a channel: the upper 8 are used")
-    total = int(survey.pixels.sum())
+    total = sum(survey.pixels.values())
     return DatasetSummary(
         layout=layout.layout if layout else "",
+        reason=layout.reason if layout else "",
         pairs=len(sides.train) + len(sides.val) + len(sides.test),
         train=len(sides.train),
         val=len(sides.val),

@@ -1,10 +1,10 @@
-"""Layouts: one module each. ``signature`` says whether a tree looks like it, ``read`` makes samples of it.
+"""Layouts: one module each. ``signature`` says why a tree is laid out like this, ``read`` makes samples of it.
 
-To add one: write the module, put it into ``LAYOUTS``, specific before generic (the first signature that
-matches wins), and its name into ``request.AVAILABLE["format"]``.
+To add one: write the module, put it into a tier of ``TIERS``, and its name into ``request.AVAILABLE["format"]``.
 """
 
 from collections import Counter
+from dataclasses import replace
 from typing import Protocol
 
 from segdrop.dataset.layouts import paired
@@ -20,25 +20,51 @@ class Layout(Protocol):
 
     NAME: str
 
-    def signature(self, tree: Tree) -> bool:
-        """Whether the tree, seen from its root, is laid out like this."""
+    def signature(self, tree: Tree) -> str:
+        """By what the tree, seen from its root, is known to be laid out like this ("…"); empty if it is not.
+
+        Names are looked at first; contents only of a few files whose names fit.
+        """
 
     def read(self, tree: Tree) -> Reading:
         """The samples in it; also where the signature does not match, for a request that names the layout."""
 
 
-LAYOUTS: tuple[Layout, ...] = (paired,)
+#: the more specific first: a tier is asked only where none before it fits. Two of one tier that fit are a fault.
+TIERS: tuple[tuple[Layout, ...], ...] = (
+    # a file or folder that only this tool or dataset has
+    (),
+    # annotation files whose content has to be looked at
+    (),
+    # pairs of image and mask, by names alone
+    (paired,),
+)
+LAYOUTS: tuple[Layout, ...] = tuple(layout for tier in TIERS for layout in tier)
 
 
 def read(tree: Tree, wanted: str = "auto") -> Reading:
-    """Recognise the layout, or take the one the request names; ``DataError`` if there is none."""
-    candidates = [layout for layout in LAYOUTS if wanted in ("auto", layout.NAME)]
-    for layout in candidates:
+    """Recognise the layout, or take the one the request names; ``DataError`` if there is none, or more than one."""
+    for tier in TIERS:
         for view in tree.views():
-            if layout.signature(view):
-                return layout.read(view)
-    issues = paired.explain(tree) or [_unknown(tree)]
-    raise DataError(issues)
+            fitting = {
+                layout: reason
+                for layout in tier
+                if wanted in ("auto", layout.NAME) and (reason := layout.signature(view))
+            }
+            if len(fitting) > 1:
+                raise DataError([_ambiguous(fitting)])
+            for layout, reason in fitting.items():
+                return replace(layout.read(view), reason=reason)
+    for layout in LAYOUTS:
+        if wanted == layout.NAME:
+            *_, inner = tree.views()
+            return layout.read(inner)
+    raise DataError(paired.explain(tree) or [_unknown(tree)])
+
+
+def _ambiguous(fitting: dict[Layout, str]) -> Issue:
+    found = "; ".join(f"`{layout.NAME}` ({reason})" for layout, reason in fitting.items())
+    return Issue.of("layout.ambiguous", f"the files fit {len(fitting)} layouts equally: {found}")
 
 
 def _unknown(tree: Tree) -> Issue:

@@ -7,9 +7,11 @@ Folder names in any case; ``train``, ``val`` and ``test`` folders outside (``tra
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from segdrop.dataset.samples import Reading, Sample, Split, extension, is_image, pairing_key
+from segdrop.codes import Severity
+from segdrop.dataset import legends
+from segdrop.dataset.samples import MaskFile, Reading, Sample, Split, extension, is_image, pairing_key
 from segdrop.dataset.tree import Tree
-from segdrop.errors import Issue, Severity
+from segdrop.errors import Issue
 
 NAME = "paired"
 
@@ -25,8 +27,7 @@ SPLIT_FOLDERS = {
     "test": Split.TEST,
     "testing": Split.TEST,
 }
-LABELS_NAME = "labels.txt"
-_ROOT_FILES = {LABELS_NAME, "segdrop.json"}
+_ROOT_FILES = {"segdrop.json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,9 @@ def _folders(tree: Tree) -> tuple[str | None, str | None]:
     return images, masks
 
 
-def signature(tree: Tree) -> bool:
-    return None not in _folders(tree)
+def signature(tree: Tree) -> str:
+    images, masks = _folders(tree)
+    return f"image files in {images}/ and {masks}/" if images and masks else ""
 
 
 def explain(tree: Tree) -> list[Issue]:
@@ -104,30 +106,28 @@ def read(tree: Tree) -> Reading:
     """Pair images and masks; samples in the order of their keys."""
     image_folder, mask_folder = _folders(tree)
     images, masks = _Side(), _Side()
-    strays, labels = [], []
+    strays, labels = [], legends.find(tree)
     for member, path in tree:
         place = _place(path)
         if place is not None and place.folder == image_folder and is_image(path):
             images.add(place, member)
         elif place is not None and place.folder == mask_folder and is_image(path):
             masks.add(place, member)
-        elif path.rpartition("/")[2].casefold() == LABELS_NAME:
-            labels.append((path.count("/"), path, member))
-        elif path.casefold() not in _ROOT_FILES:
+        elif path.casefold() not in _ROOT_FILES and member not in labels[:1]:
             strays.append(member)
     samples = [
-        Sample(f"{split}/{key}" if split else key, image, masks.members[split, key], split)
+        Sample(f"{split}/{key}" if split else key, image, MaskFile(masks.members[split, key]), split)
         for (split, key), image in images.members.items()
         if (split, key) in masks.members
     ]
     samples.sort(key=lambda sample: sample.key)
-    strays += [member for _, _, member in sorted(labels)[1:]]
-    issues = [
+    names, issues = legends.read(tree, labels[0]) if labels else (None, [])
+    issues += [
         *_ambiguous(tree, images, masks),
         *_unpaired(tree, images, masks, len(samples)),
         *_stray(tree, strays),
     ]
-    return Reading(NAME, samples, min(labels)[2] if labels else None, issues, [])
+    return Reading(NAME, samples, names, issues)
 
 
 def _ambiguous(tree: Tree, images: _Side, masks: _Side) -> Iterator[Issue]:

@@ -1,0 +1,131 @@
+"""Shapes to pixels: areas painted in order, the later over the earlier, over value 0."""
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from segdrop.dataset import decode
+from segdrop.dataset.samples import Drawing
+from segdrop.dataset.shapes import Bitmap, Brush, Polygon, Runs, Shape
+
+Values = npt.NDArray[np.uint16]
+_LEAST_POINTS = 3
+
+
+def draw(drawing: Drawing, image_size: tuple[int, int]) -> Values:
+    """(height, width) uint16 at the size that the annotation states, else at that of the image: (width, height).
+
+    A polygon covers the pixels that its outline touches or encloses (Pillow's rule, and LabelMe's). What lies outside
+    the image is cut off. ``decode.DecodeError`` for a bitmap that cannot be decoded.
+    """
+    width, height = drawing.size or image_size
+    values = np.zeros((height, width), np.uint16)
+    scale = (width, height) if drawing.is_relative else (1, 1)
+    for shape in drawing.shapes:
+        _paint(values, shape, scale)
+    return values
+
+
+def _paint(values: Values, shape: Shape, scale: tuple[int, int]) -> None:
+    match shape:
+        case Polygon():
+            _paint_polygon(values, shape, scale)
+        case Runs():
+            _put(values, _runs(shape), shape.left, shape.top, shape.value)
+        case Bitmap():
+            _put(values, _bitmap(shape.content), shape.left, shape.top, shape.value)
+        case Brush():
+            _put(values, _brush(shape), 0, 0, shape.value)
+
+
+def _put(values: Values, covered: npt.NDArray[np.bool_], left: int, top: int, value: int) -> None:
+    """Paint a box of covered pixels, as far as it lies inside."""
+    height, width = values.shape
+    rows = slice(max(top, 0), min(top + covered.shape[0], height))
+    columns = slice(max(left, 0), min(left + covered.shape[1], width))
+    if rows.start < rows.stop and columns.start < columns.stop:
+        part = covered[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+        values[rows, columns][part] = value
+
+
+def _paint_polygon(values: Values, polygon: Polygon, scale: tuple[int, int]) -> None:
+    """Within the box around the polygon only: the cost is that of its area."""
+    height, width = values.shape
+    rings = [np.frombuffer(ring, np.float32).reshape(-1, 2) * scale for ring in polygon.rings]
+    if not rings or len(rings[0]) < _LEAST_POINTS:
+        return
+    low = np.floor(rings[0].min(axis=0)).astype(np.int64).clip(0, (width, height))
+    high = (np.ceil(rings[0].max(axis=0)).astype(np.int64) + 1).clip(0, (width, height))
+    box_width, box_height = (int(length) for length in high - low)
+    if box_width <= 0 or box_height <= 0:
+        return
+    canvas = Image.new("1", (box_width, box_height))
+    pen = ImageDraw.Draw(canvas)
+    for ring, fill in zip(rings, (1, *[0] * (len(rings) - 1)), strict=True):
+        if len(ring) >= _LEAST_POINTS:
+            # far-off corners would cost time and memory for pixels that nobody sees
+            points = (ring - low).clip(-2 * width - 2, 4 * width + 4 * height)
+            pen.polygon([(float(x), float(y)) for x, y in points], fill=fill, outline=fill)
+    _put(values, np.asarray(canvas), int(low[0]), int(low[1]), polygon.value)
+
+
+def _runs(runs: Runs) -> npt.NDArray[np.bool_]:
+    """(height, width): run lengths, beginning with pixels that are off."""
+    total = runs.width * runs.height
+    lengths = np.asarray(runs.lengths, np.int64)
+    covered = np.zeros(total, np.bool_)
+    starts = np.concatenate(([0], np.cumsum(lengths)))
+    for start, stop in zip(starts[1:-1:2], starts[2::2], strict=True):
+        covered[start:stop] = True
+    shape = (runs.width, runs.height) if runs.by_columns else (runs.height, runs.width)
+    return covered.reshape(shape).T if runs.by_columns else covered.reshape(shape)
+
+
+def _bitmap(content: bytes) -> npt.NDArray[np.bool_]:
+    with decode.opened(content) as image:
+        if "A" in image.getbands():
+            return np.asarray(np.asarray(image.getchannel("A")) > 0)
+        pixels = np.asarray(image.convert("RGB") if image.mode == "P" else image)
+        return np.asarray(pixels.reshape(*image.size[::-1], -1).any(-1), np.bool_)
+
+
+def _brush(brush: Brush) -> npt.NDArray[np.bool_]:
+    """The alpha channel of Label Studio's code (label-studio-converter, brush.py: ``decode_rle``)."""
+    code = np.unpackbits(np.frombuffer(brush.code, np.uint8))
+    alpha = _BitReader(code).image(brush.width * brush.height * 4)[3::4]
+    return alpha.reshape(brush.height, brush.width) > 0
+
+
+class _BitReader:
+    """Numbers of any width from an array of bits."""
+
+    def __init__(self, bits: npt.NDArray[np.uint8]) -> None:
+        self._bits = bits
+        self._position = 0
+
+    def number(self, width: int) -> int:
+        value = 0
+        for bit in self._bits[self._position : self._position + width]:
+            value = value << 1 | int(bit)
+        self._position += width
+        return value
+
+    def image(self, wanted: int) -> npt.NDArray[np.uint8]:
+        """``wanted`` values: a header, then runs, each of one repeated value or of as many values as it says."""
+        total, word = self.number(32), self.number(5) + 1
+        widths = [self.number(4) + 1 for _ in range(4)]
+        if total != wanted:
+            raise decode.DecodeError("annotation.invalid", f"a brush stroke has {total} values, the image {wanted}")
+        values = np.zeros(total, np.uint8)
+        filled = 0
+        while filled < total and self._position < len(self._bits):
+            repeats = self.number(1)
+            count = self.number(widths[self.number(2)]) + 1
+            stop = min(filled + count, total)
+            if repeats:
+                values[filled:stop] = self.number(word)
+            else:
+                for position in range(filled, stop):
+                    values[position] = self.number(word)
+            filled = stop
+        return values

@@ -1,0 +1,164 @@
+"""Blurred masks (JPEG, anti-aliased edges) back to the few values that were meant, or a reason why that is not sure.
+
+Areas of one class are flat: their colour, give or take what JPEG adds, holds most pixels around it. What blurring
+makes along edges is spread thinly over all that lies between. So a colour that holds most of its neighbourhood was
+meant; a pixel near enough to one of these belongs to it, and what lies between is left out, if there is little of it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from segdrop.dataset.masks import BETWEEN, COLOUR, Keys, distinct
+
+#: bins of the histogram: 64 steps of 4 a channel
+_STEPS, _STEP_SHIFT = 64, 2
+#: how far JPEG moves flat colours, at most, and how near most pixels of a flat area stay
+_NOISE, _CORE = 32.0, 10.0
+_LEAST_CORE_SHARE = 0.6
+_LEAST_SHARE = 0.001
+_MOST_BETWEEN_SHARE = 0.05
+_MAX_MEANT = 64
+#: of the distance between two colours: a pixel nearer than this is certain
+_CERTAIN = 0.4
+#: from a legend's colours: what a colour profile or a rounded export changes
+LEGEND_TOLERANCE = 12.0
+
+Colours = npt.NDArray[np.int64]  # (N, 3)
+
+
+def _channels(keys: npt.NDArray[np.integer]) -> Colours:
+    """Red, green and blue of keys; a value stands for grey."""
+    keys = keys.astype(np.int64)
+    grey = np.minimum(keys, 255)
+    colour = keys - COLOUR
+    is_colour = keys >= COLOUR
+    parts = [np.where(is_colour, colour >> shift & 0xFF, grey) for shift in (16, 8, 0)]
+    return np.stack(parts, axis=-1)
+
+
+def _bins(channels: Colours) -> npt.NDArray[np.int64]:
+    steps = channels >> _STEP_SHIFT
+    return np.asarray((steps[..., 0] * _STEPS + steps[..., 1]) * _STEPS + steps[..., 2], np.int64)
+
+
+class Histogram:
+    """Pixels by bin, and the most frequent key in each. Its size does not depend on the data."""
+
+    def __init__(self) -> None:
+        self.pixels = np.zeros(_STEPS**3, np.int64)
+        self._most = np.zeros(_STEPS**3, np.int64)
+        self._keys = np.zeros(_STEPS**3, np.int64)
+
+    def add(self, keys: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> None:
+        order = np.argsort(counts)  # the last assignment to a bin wins: the most frequent
+        keys, counts = keys[order], counts[order]
+        bins = _bins(_channels(keys))
+        np.add.at(self.pixels, bins, counts)
+        better = counts > self._most[bins]
+        self._most[bins[better]] = counts[better]
+        self._keys[bins[better]] = keys[better]
+
+    def used(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Keys that stand for the bins with pixels, and these pixels; the fullest first."""
+        bins = np.flatnonzero(self.pixels)
+        bins = bins[np.argsort(-self.pixels[bins], kind="stable")]
+        return self._keys[bins], self.pixels[bins]
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """Keys that were meant, and the share of pixels that is certain to belong to one; or why there is no saying."""
+
+    keys: tuple[int, ...] = ()
+    certain_share: float = 0.0
+    reason: str = ""
+
+
+def meant(histogram: Histogram, num_names: int | None) -> Meant:
+    """Find the keys that were meant. ``num_names``: how many classes have a name, with or without the background."""
+    keys, pixels = histogram.used()
+    channels = _channels(keys).astype(np.float64)
+    total = int(pixels.sum())
+    free = np.ones(len(keys), np.bool_)
+    found: list[int] = []
+    for position in range(len(keys)):
+        if pixels[position] < _LEAST_SHARE * total or len(found) > _MAX_MEANT:
+            break
+        if not free[position]:
+            continue
+        distances = np.abs(channels - channels[position]).max(axis=1)
+        near = free & (distances <= _NOISE)
+        core = pixels[free & (distances <= _CORE)].sum()
+        if core >= _LEAST_CORE_SHARE * pixels[near].sum():
+            found.append(position)
+            free &= ~near
+    if not 2 <= len(found) <= _MAX_MEANT:  # noqa: PLR2004  (one value is no mask)
+        return Meant(reason=f"{len(found)} values stand out")
+    if num_names is not None and len(found) not in (num_names, num_names + 1):
+        return Meant(reason=f"{len(found)} values stand out, and there are {num_names} names")
+    chosen = tuple(sorted(_plain(int(keys[position])) for position in found))
+    certain = Snapper(chosen).snap(keys) != BETWEEN
+    share = float(pixels[certain].sum()) / total
+    if share < 1 - _MOST_BETWEEN_SHARE:
+        return Meant(reason=f"{1 - share:.0%} of the pixels lie between the {len(found)} values that stand out")
+    return Meant(chosen, share)
+
+
+def _plain(key: int) -> int:
+    """Black and white where JPEG missed them by a little, grey as a value."""
+    channels = _channels(np.asarray([key]))[0]
+    channels = np.where(channels <= 4, 0, np.where(channels >= 251, 255, channels))  # noqa: PLR2004  (a little)
+    red, green, blue = (int(channel) for channel in channels)
+    if max(red, green, blue) - min(red, green, blue) <= 4:  # noqa: PLR2004
+        return green
+    return COLOUR + (red << 16 | green << 8 | blue)
+
+
+def key_text(key: int) -> str:
+    return str(key) if key < COLOUR else f"#{key - COLOUR:06x}"
+
+
+class Snapper:
+    """Keys to the nearest of a few, ``BETWEEN`` where none is near enough to be certain."""
+
+    def __init__(self, keys: Sequence[int], radius: float | None = None) -> None:
+        """``radius``: the largest distance (of the channel that differs most); by default what is certain."""
+        self._keys = np.asarray([*keys, BETWEEN], np.int32)
+        self._centres = _channels(np.asarray(keys)).astype(np.float64)
+        gaps = np.abs(self._centres[:, None] - self._centres[None]).max(axis=-1)
+        np.fill_diagonal(gaps, np.inf)
+        certain = _CERTAIN * float(gaps.min()) if len(keys) > 1 else np.inf
+        self.radius = certain if radius is None else min(certain, radius)
+
+    def snap(self, keys: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
+        """The same shape; the work is that of the distinct keys."""
+        found, _ = distinct(keys)
+        channels = _channels(found).astype(np.float64)
+        best = np.zeros(len(found), np.int64)
+        nearest = np.full(len(found), np.inf)
+        for number, centre in enumerate(self._centres):
+            distances = np.abs(channels - centre).max(axis=1)
+            better = distances < nearest
+            best[better], nearest[better] = number, distances[better]
+        best[nearest > self.radius] = len(self._centres)
+        return self._keys[best][np.searchsorted(found, keys)]
+
+
+def to_legend(keys: Keys, legend: Snapper, known: npt.NDArray[np.int64]) -> tuple[Keys, int]:
+    """Colours near a legend's to the legend's own; the others as they are. With the number of pixels changed.
+
+    ``known``: the legend's keys, sorted.
+    """
+    found, counts = distinct(keys)
+    strange = ~np.isin(found, known) & (found >= COLOUR)
+    if not strange.any():
+        return keys, 0
+    snapped = legend.snap(found)
+    moved = strange & (snapped != BETWEEN)
+    if not moved.any():
+        return keys, 0
+    table = np.where(moved, snapped, found)
+    return table[np.searchsorted(found, keys)].astype(np.int32), int(counts[moved].sum())
