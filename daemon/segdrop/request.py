@@ -128,7 +128,6 @@ AVAILABLE: dict[str, tuple[object, ...]] = {
     "output_stride": ("auto", 8),
     "early_stopping_patience": (None,),
     "keep_checkpoints": (False,),
-    "class_map": (None,),
     "format": ("auto", "paired"),
     "mode": ("full",),
     "time_budget_minutes": (None,),

@@ -157,7 +157,7 @@ def ambiguous(path: Path) -> None:
 
 
 def size_mismatch(path: Path) -> None:
-    write_dataset(path, extra={"masks/scene_000.png": encoded(np.zeros((12, 16), np.uint8))})
+    write_dataset(path, extra={"masks/scene_000.png": encoded(np.zeros((12, 20), np.uint8))})
 
 
 def unreadable(path: Path) -> None:
@@ -202,7 +202,7 @@ def bad_labels(path: Path) -> None:
 
 
 def only_validation(path: Path) -> None:
-    content = members(layout="outside")
+    content = members(layout="with_test", count=3)
     write_zip(path, {name: data for name, data in content.items() if not name.startswith("train/")})
 
 
@@ -236,7 +236,7 @@ KINDS: dict[str, tuple[Callable[[Path], None], str]] = {
     "size mismatch": (size_mismatch, "pair.size_mismatch"),
     "unreadable": (unreadable, "image.unreadable"),
     "truncated image": (truncated_image, "image.unreadable"),
-    "colour masks": (colour_masks, "mask.unsupported_mode"),
+    "colour masks": (colour_masks, "mask.too_many_values"),
     "JPEG masks": (jpeg_masks, "mask.lossy"),
     "too many values": (too_many_values, "mask.too_many_values"),
     "unknown value": (unknown_value, "mask.unknown_value"),

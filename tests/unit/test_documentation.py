@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from segdrop import cli, errors, request, settings
+from segdrop import cli, codes, errors, request, settings
 from segdrop.settings import Section, Settings
 from segdrop.spool.job import Outcome
 from segdrop.spool.layout import RootLayout

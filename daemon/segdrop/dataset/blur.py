@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from segdrop.dataset import snapping
+from segdrop.dataset.masks import BETWEEN
 from segdrop.dataset.names import Names
 from segdrop.dataset.survey import Survey
 from segdrop.errors import Issue
@@ -30,6 +31,8 @@ def judge(survey: Survey, names: Names | None) -> Verdict | None:
         code, what = "mask.lossy", f"{len(survey.lossy)} masks are JPEG files"
     else:
         code, what = "mask.too_many_values", f"the masks hold {survey.num_distinct} different values"
+    if any(_WHITE < key < BETWEEN for key in survey.pixels):
+        return Verdict(None, Issue.of(code, f"{what}, more than a byte holds", files=survey.lossy))
     found = snapping.meant(survey.histogram, len(names) if names else None)
     if found.reason:
         return Verdict(None, Issue.of(code, f"{what}; {found.reason}", files=survey.lossy))

@@ -1,76 +1,11 @@
-"""The request's ``class_map``: classes merged, renamed or left out, as {old: new or null} or by a preset's name.
+"""The request's ``class_map``: classes merged, renamed or left out, as {old: new or null} or by a preset's name."""
 
-Sources of the presets: cityscapesScripts ``labels.py`` (categories and train ids), BDD100K ``label.py``, and the eleven
-classes that SegNet (Badrinarayanan, Kendall and Cipolla 2015) made of CamVid's thirty-two.
-"""
-
-from collections.abc import Mapping
 from dataclasses import replace
 
+from segdrop.dataset.class_presets import PRESETS, ClassMap
 from segdrop.dataset.classes import IGNORE, ClassReading
 from segdrop.errors import DataError, Issue
 from segdrop.request import Request
-
-ClassMap = dict[str, str | None]
-
-
-def _merged(groups: Mapping[str | None, str]) -> ClassMap:
-    """{new: "old, old, …"} as {old: new}."""
-    return {old: new for new, olds in groups.items() for old in olds.split(", ")}
-
-
-_CITYSCAPES_VOID = "unlabeled, ego vehicle, rectification border, out of roi, static, dynamic, ground"
-_CITYSCAPES_19 = (
-    "road, sidewalk, building, wall, fence, pole, traffic light, traffic sign, vegetation, terrain, sky, person, "
-    "rider, car, truck, bus, train, motorcycle, bicycle"
-)
-_CITYSCAPES_REST = "parking, rail track, guard rail, bridge, tunnel, polegroup, caravan, trailer, license plate"
-_BDD100K_REST = (
-    "garage, banner, billboard, lane divider, parking sign, street light, traffic cone, traffic device, "
-    "traffic sign frame"
-)
-
-PRESETS: dict[str, ClassMap] = {
-    "cityscapes-8": _merged(
-        {
-            None: _CITYSCAPES_VOID,
-            "flat": "road, sidewalk, parking, rail track",
-            "construction": "building, wall, fence, guard rail, bridge, tunnel",
-            "object": "pole, polegroup, traffic light, traffic sign",
-            "nature": "vegetation, terrain",
-            "sky": "sky",
-            "human": "person, rider",
-            "vehicle": "car, truck, bus, caravan, trailer, train, motorcycle, bicycle, license plate",
-        }
-    ),
-    "cityscapes-19": {name: name for name in _CITYSCAPES_19.split(", ")}
-    | _merged({None: f"{_CITYSCAPES_VOID}, {_CITYSCAPES_REST}"}),
-    "bdd100k-14": {name: name for name in _CITYSCAPES_19.split(", ")}
-    | _merged(
-        {
-            None: f"{_CITYSCAPES_VOID}, {_CITYSCAPES_REST}, {_BDD100K_REST}, train",
-            "car+truck+bus": "car, truck, bus",
-            "wall+fence": "wall, fence",
-            "person+rider": "person, rider",
-        }
-    ),
-    "camvid-11": _merged(
-        {
-            "Sky": "Sky",
-            "Building": "Archway, Bridge, Building, Tunnel, Wall",
-            "Pole": "Column_Pole, Pole, TrafficCone",
-            "Road": "LaneMkgsDriv, LaneMkgsNonDriv, Road",
-            "Pavement": "ParkingBlock, RoadShoulder, Sidewalk, Pavement",
-            "Tree": "Tree, VegetationMisc",
-            "SignSymbol": "Misc_Text, SignSymbol, TrafficLight",
-            "Fence": "Fence",
-            "Car": "Car, OtherMoving, SUVPickupTruck, Train, Truck_Bus",
-            "Pedestrian": "Animal, CartLuggagePram, Child, Pedestrian",
-            "Bicyclist": "Bicyclist, MotorcycleScooter",
-            None: "Void, Unlabelled",
-        }
-    ),
-}
 
 
 def apply(reading: ClassReading, request: Request) -> ClassReading:
@@ -78,7 +13,7 @@ def apply(reading: ClassReading, request: Request) -> ClassReading:
     if request.class_map is None:
         return reading
     if isinstance(request.class_map, str):
-        old_to_new, source = _preset(request.class_map), f"the preset {request.class_map}"
+        old_to_new, source = PRESETS[request.class_map], f"the preset {request.class_map}"
     else:
         old_to_new = {old: None if new is None else str(new) for old, new in request.class_map.items()}
         source = "`class_map`"
@@ -102,13 +37,6 @@ def apply(reading: ClassReading, request: Request) -> ClassReading:
         lookup={key: IGNORE if old == IGNORE else class_ids[old] for key, old in reading.lookup.items()},
         assumptions=(*reading.assumptions, said),
     )
-
-
-def _preset(name: str) -> ClassMap:
-    if name not in PRESETS:
-        message = f"`class_map` is '{name}', which is no preset: there are {', '.join(PRESETS)}"
-        raise DataError([Issue.of("request.invalid_value", message)])
-    return PRESETS[name]
 
 
 def _targets(reading: ClassReading, old_to_new: ClassMap, *, must_exist: bool) -> list[str | None]:

@@ -21,11 +21,13 @@ MAX_MASK_VALUE = 65_535
 _COLOUR_MODES = frozenset({"RGB", "RGBA", "RGBX"})
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+#: the signature is made to show this: CR LF to LF, LF to CR LF, the eighth bit gone (PNG specification, 5.2)
+_MANGLED_PNG = (b"\x89PNG\n", b"\x89PNG\r\r\n", b"\x89PNG\r\n\x1a\r\n", b"\tPNG\r\n", b"\xef\xbf\xbdPNG")
 #: Pillow stretches grey PNGs of 2 and 4 bits over 0..255; these factors undo it
 _PNG_GREY_STEPS = {2: 85, 4: 17}
 
 Bytes = npt.NDArray[np.uint8]
-Values = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.int32]
+Values = npt.NDArray[np.integer]
 
 
 class DecodeError(Exception):
@@ -77,9 +79,20 @@ def opened(content: bytes) -> Iterator[Image.Image]:
             "image.too_large", "not enough memory" if isinstance(error, MemoryError) else limit
         ) from error
     except UnidentifiedImageError as error:
-        raise DecodeError("image.unreadable", "it is no image of a known format") from error
+        raise _no_image(content) from error
     except Exception as error:  # hostile bytes: a decoder may raise anything
         raise DecodeError("image.unreadable", str(error)[:200] or type(error).__name__) from error
+
+
+def _no_image(content: bytes) -> DecodeError:
+    """What stands in place of an image."""
+    if content.startswith(b"version https://git-lfs"):
+        return DecodeError("image.not_fetched", "it is a Git LFS pointer")
+    if content.startswith(_MANGLED_PNG):
+        return DecodeError("image.text_mangled", "its PNG signature has changed line ends")
+    if not content:
+        return DecodeError("image.unreadable", "it is empty")
+    return DecodeError("image.unreadable", "it is no image of a known format")
 
 
 def read_image(content: bytes, height: int, width: int) -> DecodedImage:
@@ -180,4 +193,4 @@ def resize_nearest(values: Values, height: int, width: int) -> Values:
     if values.shape == (height, width):
         return values
     resized = Image.fromarray(values).resize((width, height), Image.Resampling.NEAREST)
-    return np.asarray(resized, values.dtype)
+    return np.asarray(resized).astype(values.dtype, copy=False)

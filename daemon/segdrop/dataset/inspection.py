@@ -11,6 +11,7 @@ from typing import Any
 from segdrop import request as requests
 from segdrop.dataset import layouts, split
 from segdrop.dataset import names as class_names
+from segdrop.dataset.class_presets import PRESETS
 from segdrop.dataset.names import Names
 from segdrop.dataset.samples import Reading
 from segdrop.dataset.source import Archive, MemberError
@@ -54,7 +55,9 @@ def inspect(archive: Archive, order: Order) -> Inspection:
     except DataError as error:
         found.issues += error.issues
     else:
-        found.issues += found.reading.issues
+        samples, issues = split.completed(found.reading.samples)
+        found.reading = replace(found.reading, samples=samples)
+        found.issues += found.reading.issues + issues
         if not has_fault(found.reading.issues):
             found.issues += split.shortage(found.reading.samples)
     try:
@@ -77,7 +80,7 @@ def _request(archive: Archive, tree: Tree, order: Order) -> tuple[Request | None
     request, problems = requests.resolve(order.defaults, embedded, sidecar)
     issues += problems
     if request is not None:
-        issues += _weights_issues(request, order.models_dir)
+        issues += _weights_issues(request, order.models_dir) + _preset_issues(request)
     return (None if has_fault(issues) else request), issues
 
 
@@ -106,6 +109,14 @@ def _weights_issues(request: Request, models_dir: Path) -> list[Issue]:
     if Path(name).name == name and (models_dir / name).is_file():
         return []
     return [Issue.of("request.weights_not_found", f"`pretrained` is '{name}', and models/ has no such file")]
+
+
+def _preset_issues(request: Request) -> list[Issue]:
+    """An issue where ``class_map`` is the name of a preset that does not exist."""
+    if not isinstance(request.class_map, str) or request.class_map in PRESETS:
+        return []
+    message = f"`class_map` is '{request.class_map}', which is no preset: there are {', '.join(PRESETS)}"
+    return [Issue.of("request.invalid_value", message)]
 
 
 def _names(found: Inspection) -> Names | None:

@@ -76,9 +76,9 @@ def _relabelled(numbers: npt.NDArray[np.int64], truth: MaskFile) -> Keys:
 
 def _union(read: Read, truth: MaskUnion) -> Keys:
     """Binary masks of one size painted over each other."""
-    keys = np.zeros(decode.read_mask(read(truth.member)).values.shape, np.uint16)
+    keys = np.zeros_like(decode.read_mask(read(truth.member)).values, np.uint16)
     for member, value in truth.parts:
-        part = decode.read_mask(read(member)).values > 0
+        part = np.asarray(decode.read_mask(read(member)).values > 0)
         if part.shape != keys.shape:
             sizes = f"{part.shape[1]}x{part.shape[0]}, another {keys.shape[1]}x{keys.shape[0]}"
             raise decode.DecodeError("pair.size_mismatch", f"one mask of an object is {sizes}")

@@ -6,7 +6,7 @@ whatever version of a random generator, they come.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from segdrop.dataset.samples import Sample, Split
 from segdrop.errors import Issue
@@ -47,6 +47,24 @@ def take(samples: list[Sample], max_images: int | None, seed: int) -> list[Sampl
     chosen = set(kept)
     kept += [position for position in order if position not in chosen][: max_images - len(kept)]
     return [samples[position] for position in sorted(kept)]
+
+
+def completed(samples: list[Sample]) -> tuple[list[Sample], list[Issue]]:
+    """The samples with a side to train on, where the ZIP has split folders, but none for training.
+
+    Validation images are divided then; test images only where there is nothing else, since a test split is not to be
+    trained on.
+    """
+    sides = {sample.split for sample in samples}
+    if not sides or sides & {None, Split.TRAIN}:
+        return samples, []
+    divided = Split.VAL if Split.VAL in sides else Split.TEST
+    count = sum(sample.split is divided for sample in samples)
+    if count < 2:  # noqa: PLR2004  (one for each side)
+        return samples, []
+    message = f"there is no training split: the {count} pairs of the {divided} split are divided into both sides"
+    loose = [replace(sample, split=None) if sample.split is divided else sample for sample in samples]
+    return loose, [Issue.of("split.incomplete", message)]
 
 
 def shortage(samples: Sequence[Sample]) -> list[Issue]:

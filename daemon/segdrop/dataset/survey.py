@@ -28,6 +28,8 @@ _MESSAGES = {
     "archive.corrupt": "{count} damaged; {first}",
     "annotation.invalid": "{count} with areas that cannot be drawn; {first}",
     "image.unreadable": "{count} that cannot be decoded; {first}",
+    "image.not_fetched": "{count} that stand for an image that was not fetched; {first}",
+    "image.text_mangled": "{count} changed as if they were text; {first}",
     "image.too_large": "{count} with more pixels than allowed; {first}",
     "mask.unsupported_mode": "{count} that do not hold one class value for each pixel; {first}",
     "pair.size_mismatch": "{count} of another size than the image; {first}",

@@ -12,7 +12,7 @@ import numpy as np
 
 from segdrop import durable
 from segdrop.codes import Severity
-from segdrop.dataset import blur, class_map, classes, decode, split
+from segdrop.dataset import blur, class_map, classes, decode, plausibility, split
 from segdrop.dataset.cache import CacheWriter
 from segdrop.dataset.classes import IGNORE, ClassReading
 from segdrop.dataset.inspection import Inspection
@@ -44,7 +44,7 @@ def checked_pixels(
     try:
         summary, verdict = _surveyed(archive, found, samples, survey, cache_dir, progress)
         if verdict is not None:
-            found.issues.append(verdict.issue)
+            found.issues.append(_swapped(archive, samples, verdict) or verdict.issue)
             if verdict.snapper is not None:
                 survey = Survey(legend, verdict.snapper)
                 summary, _ = _surveyed(archive, found, samples, survey, cache_dir, progress)
@@ -55,6 +55,14 @@ def checked_pixels(
             raise UnavailableError("disk.full", f"no space for the decoded images: {error}") from error
         raise
     return summary
+
+
+def _swapped(archive: Archive, samples: list[Sample], verdict: blur.Verdict) -> Issue | None:
+    """What is wrong in truth where masks are photographs and images are masks."""
+    if verdict.snapper is not None or not plausibility.are_swapped(archive.read, samples):
+        return None
+    names = [archive.names[sample.image] for sample in samples]
+    return Issue.of("pair.swapped", f"the images have few values, as masks have; {verdict.issue.message}", files=names)
 
 
 def _surveyed(
@@ -100,6 +108,9 @@ def _conclude(
     sides = split.divide(samples, presence, request.val_fraction, request.seed)
     found.issues += classes.absent(reading.names, class_pixels)
     found.issues += _unlabelled_sides(presence, sides)
+    found.issues += plausibility.few(len(sides.train) + len(sides.val))
+    found.issues += plausibility.imbalance(reading.names, class_pixels)
+    found.issues += plausibility.inversion(reading, class_pixels)
     found.issues += split.missing_classes(sides, presence, reading.names)
     if has_fault(found.issues):
         return None

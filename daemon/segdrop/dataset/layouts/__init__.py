@@ -67,11 +67,28 @@ def _ambiguous(fitting: dict[Layout, str]) -> Issue:
     return Issue.of("layout.ambiguous", f"the files fit {len(fitting)} layouts equally: {found}")
 
 
+#: kinds of files that hold truth for other programs
+_UNSUPPORTED = frozenset(
+    {
+        *("mat", "npy", "npz", "pkl", "h5", "hdf5", "parquet", "tfrecord", "tfrecords"),
+        *("nii", "nrrd", "dcm"),
+        *("zip", "rar", "7z", "tar", "gz", "tgz"),
+    }
+)
+
+
 def _unknown(tree: Tree) -> Issue:
     """What was seen instead: top folders and kinds of files."""
     *_, inner = tree.views()
     folders = Counter(path.partition("/")[0] + "/" for _, path in inner if "/" in path)
     kinds = Counter(extension(path) or "without extension" for _, path in inner)
+    if unsupported := [name for name in tree.names if extension(name) in _UNSUPPORTED]:
+        found = ", ".join(sorted({f".{extension(name)}" for name in unsupported}))
+        return Issue.of(
+            "layout.unsupported",
+            f"{len(unsupported)} files are of a kind that is not read ({found})",
+            files=unsupported,
+        )
     seen = ", ".join(sorted(folders)[:_SHOWN]) or "none"
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(_SHOWN))
     return Issue.of(
