@@ -9,12 +9,13 @@ import json
 import os
 from collections.abc import Callable
 from datetime import datetime
+from signal import SIGKILL
 from typing import Any
 
 from segdrop import durable, logs
 from segdrop.errors import Issue, UnavailableError, has_fault
 from segdrop.execution import outcome as child_outcome
-from segdrop.execution.outcome import Ending
+from segdrop.execution.outcome import MAX_READER_KILLS, Ending
 from segdrop.execution.process import Child, Command
 from segdrop.intake import claim, names
 from segdrop.intake.inbox import Arrival, Inbox, Inspection
@@ -37,6 +38,7 @@ class Admission:
         self._child: Child | None = None
         self._batch: list[Arrival] = []
         self._was_full = False
+        self.lacking_bytes = 0
 
     # the cheap check
 
@@ -104,13 +106,16 @@ class Admission:
             return
         culprit = batch[len(answers)]
         result = child_outcome.read(
-            -9 if status is None else status, answered=False, error_file=read_optional(folder / "error.json")
+            -SIGKILL if status is None else status, answered=False, error_file=read_optional(folder / "error.json")
         )
         if result.ending is Ending.ENVIRONMENT:
             raise UnavailableError("disk.full", f"the check of {culprit.name}: {result.detail}")
         if result.ending is Ending.STOPPED:  # somebody else's signal: says nothing about the ZIP, which is asked again
             return
         logs.get().error("child.crashed", stage="inspect", file=culprit.name, detail=result.detail)
+        culprit.reader_kills += status == -SIGKILL
+        if status == -SIGKILL and culprit.reader_kills < MAX_READER_KILLS:
+            return
         issue = Issue.of("archive.reader_died", f"{culprit.name}: {result.detail}", files=[culprit.name])
         self._record(culprit, Inspection([issue], accepted=False))
 
@@ -129,10 +134,21 @@ class Admission:
             if inspection is not None and (job := self._claim(arrival, wall)):
                 conclude(job, inspection.issues)
 
-    def admit(self, free_slots: int, wall: datetime) -> list[Job]:
-        """Claim what fits, first in order first."""
+    def admit(self, free_slots: int, free_bytes: int, wall: datetime) -> list[Job]:
+        """Claim what fits into the queue and, decoded, onto the disk, first in order first.
+
+        ``free_bytes``: those that nobody else is going to need. ``lacking_bytes`` tells what the next one lacks.
+        """
         ready = self.inbox.ready()
-        jobs = [self._claim(arrival, wall) for arrival in ready[: max(0, free_slots)]]
+        jobs = []
+        self.lacking_bytes = 0
+        for arrival in ready[: max(0, free_slots)]:
+            free_bytes -= arrival.inspection.cache_bytes if arrival.inspection else 0
+            if free_bytes < 0:
+                self.lacking_bytes = -free_bytes
+                self.inbox.hold(arrival, "waits for disk space")
+                break
+            jobs.append(self._claim(arrival, wall))
         is_full = len(ready) > free_slots
         if is_full and not self._was_full:
             logs.get().warning(
@@ -164,4 +180,4 @@ def _inspection(answer: dict[str, Any]) -> Inspection:
     issues = [Issue.from_json(issue) for issue in answer["issues"]]
     request = answer["request"]
     accepted = not has_fault(issues) and request is not None
-    return Inspection(issues, accepted, request["priority"] if request else 0)
+    return Inspection(issues, accepted, request["priority"] if request else 0, answer["cache_bytes"])

@@ -28,6 +28,7 @@ from segdrop import durable, errors, logs
 #: set by the parent: its own PID, so that a parent that died before we asked the kernel is noticed too
 PARENT_VARIABLE = "SEGDROP_PARENT_PID"
 _PR_SET_PDEATHSIG = 1
+_LAST_CPU_SECONDS = 5
 
 
 class StopFlag:
@@ -65,12 +66,16 @@ def exclusive(lock_path: Path) -> Iterator[None]:
 
 
 def limit_resources(*, memory_bytes: int | None = None, cpu_seconds: int | None = None) -> None:
-    """Soft and hard limits of this process. What exceeds them gets MemoryError or SIGXCPU."""
+    """Limits of this process. What exceeds them gets MemoryError or SIGXCPU.
+
+    The hard limit on time lies behind the soft one: where they are equal, the kernel sends SIGKILL at once, and the
+    end would look like one from outside.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory_bytes is not None:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     if cpu_seconds is not None:
-        resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + _LAST_CPU_SECONDS))
 
 
 def peak_rss_bytes() -> int:

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from signal import SIGKILL
 from typing import Any
 
 from segdrop import durable, logs
@@ -17,7 +18,7 @@ from segdrop.dataset.report import CACHE_INDEX_NAME, CheckReport
 from segdrop.delivery import archive, outbox, summary
 from segdrop.errors import CorruptError, Issue, UnavailableError, has_fault
 from segdrop.execution import outcome as child_outcome
-from segdrop.execution.outcome import ChildOutcome, Ending
+from segdrop.execution.outcome import MAX_READER_KILLS, ChildOutcome, Ending
 from segdrop.execution.output import tail
 from segdrop.execution.process import Child, Command
 from segdrop.intake import claim, names
@@ -101,7 +102,7 @@ class Pipeline:
         """The job after its child has ended; ``reason`` is the code of what we know better than its status."""
         match job.state:
             case JobState.CLAIMED:
-                return self._finish_check(job, exit_status, wall)
+                return self._finish_check(job, exit_status, wall, reason)
             case JobState.STARTED:
                 return self._finish_training(job, exit_status, wall, reason)
             case _:
@@ -151,7 +152,7 @@ class Pipeline:
             now,
         )
 
-    def _finish_check(self, job: Job, exit_status: int, wall: datetime) -> Job:
+    def _finish_check(self, job: Job, exit_status: int, wall: datetime, reason: str | None) -> Job:
         files = self._store.files(job)
         result = self._read(job, exit_status, files.report)
         match result.ending:
@@ -160,10 +161,17 @@ class Pipeline:
             case Ending.STOPPED:
                 return job
             case Ending.KILLED:
-                issue = Issue.of("archive.reader_died", f"the check of {job.input_name}: {result.detail}")
-                return self.conclude(job, Outcome.REJECTED, wall, [issue])
+                return self._reader_died(job, result, wall, from_outside=exit_status == -SIGKILL and reason is None)
             case _:
                 return self.conclude(job, Outcome.FAILED, wall, list(result.issues))
+
+    def _reader_died(self, job: Job, result: ChildOutcome, wall: datetime, *, from_outside: bool) -> Job:
+        logs.get().error("child.crashed", job=job.id, stage="check", detail=result.detail)
+        kills = job.check_kills + 1
+        if from_outside and kills < MAX_READER_KILLS:
+            return self._store.transition(job, JobState.CLAIMED, check_kills=kills)
+        issue = Issue.of("archive.reader_died", f"the check of {job.input_name}: {result.detail}")
+        return self.conclude(job, Outcome.REJECTED, wall, [issue])
 
     def _checked(self, job: Job, report: CheckReport, wall: datetime) -> Job:
         if report.changed_while_read or self.input_changed(job):

@@ -5,7 +5,6 @@ children, deliver. There are two lanes, one for checks and one for training and 
 What is in memory can be thrown away at any turn: it is rebuilt from the folders.
 """
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from segdrop.lane import Deadlines, End, Lane
 from segdrop.notify import Notifier
 from segdrop.pipeline import Modules, Pipeline
 from segdrop.settings import Settings
-from segdrop.spool import recovery, retention
+from segdrop.spool import recovery, retention, space
 from segdrop.spool.job import Job, JobState, Outcome
 from segdrop.spool.layout import RootLayout
 from segdrop.spool.store import Store
@@ -118,6 +117,7 @@ class Service:
                 self._deliver()
                 self._fill_lanes(now, wall)
                 self._sweep(now, wall)
+                self._end_pause()
         except (OSError, UnavailableError) as error:
             self._pause(now, error)
         self._show(now)
@@ -189,9 +189,17 @@ class Service:
         lane.free()
 
     def _fill_lanes(self, now: float, wall: datetime) -> None:
+        """What lacks disk space waits while anything else is at work, which may make room."""
+        lacking = []
         for lane in self._lanes:
-            if lane.child is None and (job := self._next_job(lane, now)):
+            if lane.child is not None or (job := self._next_job(lane, now)) is None:
+                continue
+            if self._lacking_bytes(job) > 0:
+                lacking.append(job)
+            else:
                 self._guarded(job, wall, partial(self._begin, lane, job, now, wall))
+        if lacking and not any(lane.child for lane in self._lanes):
+            raise self._no_space(self._lacking_bytes(lacking[0]))
 
     def _next_job(self, lane: Lane, now: float) -> Job | None:
         for state in lane.states:
@@ -208,7 +216,6 @@ class Service:
                 self._resettled_at[job.id] = now + self._settings.intake.settle_seconds
                 return self._pipeline.accept_change(job)
         else:
-            self._require_space(0)
             self._not_begun[job.id] = self._pipeline.fruitless_attempts(job)
             job = self.jobs[job.id] = self._pipeline.begin_attempt(job, wall)
             if job.state in _ENDED:
@@ -246,10 +253,11 @@ class Service:
         self._admission.reject(wall, partial(self._reject, wall))
         waiting = sum(job.state in _IN_QUEUE for job in self.jobs.values())
         free_slots = self._settings.queue.capacity - waiting
-        if free_slots > 0 and (ready := self._inbox.ready()):
-            self._require_space(ready[0].observation.archive.size)
-        for job in self._admission.admit(free_slots, wall):
+        free = space.free_bytes(self.layout) - self._settings.queue.reserve_bytes
+        for job in self._admission.admit(free_slots, free - space.promised_bytes(self.jobs.values()), wall):
             self.jobs[job.id] = job
+        if self._admission.lacking_bytes and not self.jobs:
+            raise self._no_space(self._admission.lacking_bytes)
 
     def _reject(self, wall: datetime, job: Job, issues: list[Issue]) -> None:
         self.jobs[job.id] = job
@@ -292,12 +300,14 @@ class Service:
 
     # pause, sleep, show
 
-    def _require_space(self, more_bytes: int) -> None:
-        """Enough free space for what a job writes before any of it is written; else a pause."""
-        needed = self._settings.queue.reserve_bytes + more_bytes
-        free = shutil.disk_usage(self.layout.work).free
-        if free < needed:
-            raise UnavailableError("disk.low", f"{free} bytes are free; the next job needs {needed}")
+    def _lacking_bytes(self, job: Job) -> int:
+        """How much more must be free before the job's next stage may begin to write; 0 or less: nothing."""
+        needed = space.needed_bytes(job, self.store.files(job), self._settings.queue.reserve_bytes)
+        return needed - space.free_bytes(self.layout)
+
+    def _no_space(self, lacking_bytes: int) -> UnavailableError:
+        free = space.free_bytes(self.layout)
+        return UnavailableError("disk.low", f"{free} bytes are free; the next job needs {free + lacking_bytes}")
 
     def _pause(self, now: float, error: OSError | UnavailableError) -> None:
         """The environment is at fault: no job is charged."""
@@ -318,13 +328,16 @@ class Service:
         if not self.layout.inbox.is_dir():
             raise UnavailableError("root.unavailable", f"{self.layout.inbox} is not there")
         self.jobs = {job.id: self._pipeline.finish_cancel(job, wall) for job in recovery.load(self.store)}
-        self._require_space(0)
         for job_id, before in list(self._not_begun.items()):
             if job := self.jobs.get(job_id):
                 self.jobs[job_id] = self._pipeline.uncharge(job, before)
             del self._not_begun[job_id]
-        logs.get().info("queue.resumed", after=self._pause_reason)
-        self._pause_reason = ""
+
+    def _end_pause(self) -> None:
+        """A whole turn has passed."""
+        if self._pause_reason:
+            logs.get().info("queue.resumed", after=self._pause_reason)
+            self._pause_reason = ""
 
     def _sleep(self) -> None:
         now = self._clock.monotonic()

@@ -48,7 +48,8 @@ class InspectItem(_Spec):
 class InspectSpec(_Spec):
     """Cheap checks, one after the other: end record, directory, request, layout, names. No pixels.
 
-    Answer: ``answer_path``, one JSON line per item in order: ``{"key", "issues": [...], "request": {...}|null}``.
+    Answer: ``answer_path``, one JSON line per item in order: ``{"key", "issues": [...], "request": {...}|null,
+    "cache_bytes", "error": string|null}``.
     """
 
     items: list[InspectItem]

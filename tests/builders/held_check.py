@@ -1,7 +1,8 @@
 """``python -m held_check inspect|check SPEC``: ``segdrop.dataset``, except that the plan may delay or refuse it.
 
-While the plan's folder (see ``standin``) has a file ``hold-check``, the full check waits before it begins. Where it
-has a file ``inspect-full``, the cheap check finds the disk full; where ``inspect-stopped``, it ends as if asked to.
+While the plan's folder (see ``standin``) has a file ``hold-check`` or ``hold-inspect``, the check of that name waits
+before it begins. Where it has a file ``inspect-full``, the cheap check finds the disk full; where ``inspect-stopped``,
+it ends as if asked to.
 """
 
 import os
@@ -16,7 +17,7 @@ from segdrop.errors import Exit
 if __name__ == "__main__":
     child.tie_to_parent()
     folder = Path(os.environ["STANDIN_PLAN"]).parent
-    while sys.argv[1] == "check" and (folder / "hold-check").exists():
+    while (folder / f"hold-{sys.argv[1]}").exists():
         time.sleep(0.02)
     if sys.argv[1] == "inspect" and (folder / "inspect-full").exists():
         sys.exit(Exit.ENVIRONMENT)

@@ -3,6 +3,7 @@ against a job.
 """
 
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -54,6 +55,30 @@ def test_daemon_killed_during_the_check_checks_again(tmp_path: Path, good: Path)
     hold.unlink()
     with root.daemon():
         assert root.answer("good.zip")["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("command", ["inspect", "check"])
+@pytest.mark.parametrize(("kills", "status"), [(2, "succeeded"), (3, "rejected")])
+def test_check_that_is_killed_from_outside_is_repeated_and_not_for_ever(
+    tmp_path: Path, good: Path, command: str, kills: int, status: str
+) -> None:
+    """Nothing says that the ZIP is at fault: a machine short of memory kills, too."""
+    root = Root(tmp_path / "run")
+    hold = root.flag(f"hold-{command}")
+    root.drop(good)
+    with root.daemon() as daemon:
+        if command == "check":
+            daemon.wait_for("job.claimed")  # the cheap check is over
+        killed: set[int] = set()
+        for _ in range(kills):
+            (pid,) = wait_until(lambda: set(daemon.children()) - killed, f"another {command}")
+            os.kill(pid, signal.SIGKILL)
+            killed.add(pid)
+        hold.unlink()
+        answer = root.answer("good.zip")
+        root.archived(answer)
+    assert answer["status"] == status
+    assert [issue["code"] for issue in answer["issues"]] == ["archive.reader_died"] * (status == "rejected")
 
 
 def test_second_daemon_on_a_root_is_refused_and_the_first_goes_on(tmp_path: Path, good: Path) -> None:

@@ -41,11 +41,12 @@ def _inspected(item: spec.InspectItem, order: spec.InspectSpec) -> dict[str, obj
         with Archive(item.archive, order.limits) as archive:
             found = inspect(archive, Order(item.sidecar, item.sidecar_name, order.defaults, order.models_dir))
     except OSError as error:
-        return {"key": item.key, "issues": [], "request": None, "error": error.strerror or str(error)}
+        return {"key": item.key, "issues": [], "request": None, "cache_bytes": 0, "error": error.strerror or str(error)}
     return {
         "key": item.key,
         "issues": [issue.to_json() for issue in found.issues],
         "request": found.request.model_dump(mode="json") if found.request else None,
+        "cache_bytes": found.cache_bytes,
         "error": None,
     }
 

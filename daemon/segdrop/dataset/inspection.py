@@ -41,6 +41,15 @@ class Inspection:
     names: Names | None = None
     issues: list[Issue] = field(default_factory=list)
 
+    @property
+    def cache_bytes(self) -> int:
+        """Disk space that the decoded pairs take at training size: three channels and a mask, a byte each."""
+        if self.request is None or self.reading is None:
+            return 0
+        height, width = self.request.size
+        pairs = len(self.reading.samples)
+        return 4 * height * width * min(pairs, self.request.max_images or pairs)
+
 
 def inspect(archive: Archive, order: Order) -> Inspection:
     """Look at an open archive. Where its directory is at fault, only the request is looked at beside it."""

@@ -7,6 +7,10 @@ from enum import StrEnum
 
 from segdrop.errors import Exit, Issue
 
+#: A reader that ends by SIGKILL is started so often. The signal comes from outside (the kernel short of memory, an
+#: operator) and need not be the ZIP's fault; but where it comes every time, it is.
+MAX_READER_KILLS = 3
+
 
 class Ending(StrEnum):
     FINISHED = "finished"  #: exit 0 and the answer is there

@@ -30,6 +30,7 @@ def claim(store: Store, arrival: Arrival, priority: int, wall: datetime) -> Job 
             sidecar_name=arrival.sidecar_name,
             identity=FileIdentity(device=stamp.device, inode=stamp.inode, size=stamp.size, mtime_ns=stamp.mtime_ns),
             priority=priority,
+            cache_bytes=arrival.inspection.cache_bytes if arrival.inspection else 0,
             arrival_ns=stamp.ctime_ns,
             claimed_at=wall.timestamp(),
         ),

@@ -26,6 +26,7 @@ class Inspection:
     issues: list[Issue]
     accepted: bool
     priority: int = 0
+    cache_bytes: int = 0  #: disk space for the decoded images
 
 
 @dataclass(slots=True)
@@ -39,6 +40,7 @@ class Arrival:
     settled: bool = False
     inspection: Inspection | None = None
     reason: str = ""  #: why it waits
+    reader_kills: int = 0  #: how often the cheap check was ended from outside at this ZIP
 
     @property
     def order(self) -> tuple[int, int, str]:
@@ -111,6 +113,10 @@ class Inbox:
         arrival.settled = False
         arrival.ending = None
         arrival.inspection = None
+        self._wait(arrival, reason)
+
+    def hold(self, arrival: Arrival, reason: str) -> None:
+        """It has to wait for a while."""
         self._wait(arrival, reason)
 
     def to_inspect(self) -> list[Arrival]:

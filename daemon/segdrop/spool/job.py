@@ -68,6 +68,8 @@ class Job(BaseModel):
     started_at: float | None = None  #: of the first attempt
     trained_at: float | None = None
     prepare_seconds: float = 0.0
+    cache_bytes: int = 0  #: what the check is going to write, by the cheap check
+    check_kills: int = 0  #: how often its check was ended from outside
     attempts: int = 0  #: training starts, recorded before the start
     fruitless_attempts: int = 0  #: those since the last new checkpoint; stopping on request is not one
     checkpoint_mark: str | None = None  #: which checkpoint the last attempt began with

@@ -1,0 +1,33 @@
+"""Disk space: what is free, and what jobs have still to write.
+
+A job writes its cache while it is checked, and up to the operator's reserve (checkpoints, weights, model, result) from
+its first attempt on. What it has begun it may end: its own checkpoints are taken out of the reserve.
+"""
+
+import shutil
+from collections.abc import Iterable
+
+from segdrop.spool.job import Job, JobState
+from segdrop.spool.layout import JobLayout, RootLayout
+
+
+def free_bytes(layout: RootLayout) -> int:
+    """OSError where the folder is not there."""
+    return shutil.disk_usage(layout.work).free
+
+
+def promised_bytes(jobs: Iterable[Job]) -> int:
+    """The caches that claimed jobs are going to write."""
+    return sum(job.cache_bytes for job in jobs if job.state is JobState.CLAIMED)
+
+
+def needed_bytes(job: Job, files: JobLayout, reserve_bytes: int) -> int:
+    """What has to be free before the job's next stage begins."""
+    match job.state:
+        case JobState.CLAIMED:
+            return reserve_bytes + job.cache_bytes
+        case JobState.STARTED | JobState.TRAINED:
+            written = [path.stat().st_size for path in files.folder.iterdir() if path.is_file() and path != files.input]
+            return max(0, reserve_bytes - sum(written))
+        case _:
+            return reserve_bytes
