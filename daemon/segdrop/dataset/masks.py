@@ -89,6 +89,8 @@ def _union(read: Read, truth: MaskUnion) -> Keys:
 def distinct(keys: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The distinct keys, sorted, and the pixels of each. By runs: masks are made of areas, and sorting is slow."""
     flat = keys.ravel()
+    if not flat.size:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
     if flat.dtype == np.uint8:
         counts = np.bincount(flat)
         found = np.flatnonzero(counts)

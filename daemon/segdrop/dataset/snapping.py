@@ -1,8 +1,8 @@
 """Blurred masks (JPEG, anti-aliased edges) back to the few values that were meant, or a reason why that is not sure.
 
-Areas of one class are flat: their colour, give or take what JPEG adds, holds most pixels around it. What blurring
-makes along edges is spread thinly over all that lies between. So a colour that holds most of its neighbourhood was
-meant; a pixel near enough to one of these belongs to it, and what lies between is left out, if there is little of it.
+Areas of one class are flat, give or take what JPEG adds; what blurring makes along edges is thin. So a colour was meant
+if it fills areas (pixels whose neighbours are alike) and holds most of what is near to it there. A pixel near enough to
+one of these belongs to it, and what lies between is left out, if there is little of it.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,8 @@ _STEPS, _STEP_SHIFT = 64, 2
 _NOISE, _CORE = 32.0, 10.0
 _LEAST_CORE_SHARE = 0.6
 _LEAST_SHARE = 0.001
+#: between neighbours in one area of a JPEG
+_FLAT = 8
 _MOST_BETWEEN_SHARE = 0.05
 _MAX_MEANT = 64
 #: of the distance between two colours: a pixel nearer than this is certain
@@ -77,9 +79,14 @@ class Meant:
     reason: str = ""
 
 
-def meant(histogram: Histogram, num_names: int | None) -> Meant:
-    """Find the keys that were meant. ``num_names``: how many classes have a name, with or without the background."""
-    keys, pixels = histogram.used()
+def meant(everything: Histogram, areas: Histogram, num_names: int | None) -> Meant:
+    """Find the keys that were meant, of all pixels and of those inside areas.
+
+    ``num_names``: how many classes have a name, with or without the background.
+    """
+    keys, pixels = areas.used()
+    if not len(keys):
+        return Meant(reason="they have no areas of one value")
     channels = _channels(keys).astype(np.float64)
     total = int(pixels.sum())
     free = np.ones(len(keys), np.bool_)
@@ -100,11 +107,25 @@ def meant(histogram: Histogram, num_names: int | None) -> Meant:
     if num_names is not None and len(found) not in (num_names, num_names + 1):
         return Meant(reason=f"{len(found)} values stand out, and there are {num_names} names")
     chosen = tuple(sorted(_plain(int(keys[position])) for position in found))
-    certain = Snapper(chosen).snap(keys) != BETWEEN
-    share = float(pixels[certain].sum()) / total
+    all_keys, all_pixels = everything.used()
+    certain = Snapper(chosen).snap(all_keys) != BETWEEN
+    share = float(all_pixels[certain].sum()) / int(all_pixels.sum())
     if share < 1 - _MOST_BETWEEN_SHARE:
         return Meant(reason=f"{1 - share:.0%} of the pixels lie between the {len(found)} values that stand out")
     return Meant(chosen, share)
+
+
+def inside_areas(keys: Keys, *, is_lossy: bool) -> Keys:
+    """The keys of the pixels whose four neighbours are the same (nearly the same, where the format is lossy)."""
+    if is_lossy:
+        channels = _channels(keys)
+        alike_down = (np.abs(np.diff(channels, axis=0)) <= _FLAT).all(axis=-1)
+        alike_right = (np.abs(np.diff(channels, axis=1)) <= _FLAT).all(axis=-1)
+    else:
+        alike_down = np.equal(keys[1:], keys[:-1])
+        alike_right = np.equal(keys[:, 1:], keys[:, :-1])
+    inside = alike_down[:-1, 1:-1] & alike_down[1:, 1:-1] & alike_right[1:-1, :-1] & alike_right[1:-1, 1:]
+    return np.asarray(keys[1:-1, 1:-1][inside])
 
 
 def _plain(key: int) -> int:

@@ -35,6 +35,8 @@ _MESSAGES = {
     "pair.size_mismatch": "{count} of another size than the image; {first}",
     "mask.resized": "{count} of another size than the image, and of the same shape; {first}",
 }
+#: fewer distinct keys in one mask are no blur
+_FEW_KEYS = 8
 _HARMLESS = frozenset({"mask.resized"})
 
 
@@ -47,6 +49,7 @@ class _Pair:
     keys: npt.NDArray[np.int64] | None = None  # the distinct keys at full size
     counts: npt.NDArray[np.int64] | None = None  # pixels of each at full size
     num_snapped: int = 0  # pixels whose colour was near a legend's
+    area_keys: masks.Keys | None = None  # of the pixels inside areas, where the mask may be blurred
     is_lossy: bool = False
     problems: list[tuple[str, str, str]] = field(default_factory=list)  #: code, file, detail
 
@@ -65,7 +68,7 @@ class Survey:
         self.num_deep_images = 0
         self.num_snapped = 0  #: pixels whose colour was near one of the legend's
         self.lossy: list[str] = []  #: masks in a format that changes values
-        self.histogram = snapping.Histogram()
+        self.histogram, self.areas = snapping.Histogram(), snapping.Histogram()
         self.findings = Findings(_MESSAGES)
         self.has_snapped = snapper is not None
         self._worker = _Worker(legend, snapper)
@@ -119,6 +122,8 @@ class Survey:
         if pair.is_lossy:
             self.lossy.append(name)
         self.histogram.add(pair.keys, pair.counts)
+        if pair.area_keys is not None:
+            self.areas.add(*masks.distinct(pair.area_keys))
         if not self._number(pair.keys, pair.counts):
             return
         codes = (self._codes[pair.mask] - 1).astype(np.uint8)
@@ -182,6 +187,8 @@ class _Worker:
         pair.is_lossy = truth.is_lossy
         pair.problems += _size_problem(pair, keys, image_name, mask_name)
         pair.keys, pair.counts = masks.distinct(keys)
+        if self._snapper is None and (truth.is_lossy or keys.max() >= masks.COLOUR or len(pair.keys) > _FEW_KEYS):
+            pair.area_keys = snapping.inside_areas(keys, is_lossy=truth.is_lossy)
         pair.mask = decode.resize_nearest(keys, *size)
         return pair
 
