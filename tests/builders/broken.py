@@ -129,7 +129,7 @@ def overlap(path: Path) -> None:
 
 
 def unknown_layout(path: Path) -> None:
-    write_zip(path, {"a.txt": b"x", "photos/1.png": b"x", "notes/2.txt": b"x"})
+    write_zip(path, {"a.txt": b"x", "stuff/1.png": b"x", "notes/2.txt": b"x"})
 
 
 def no_images(path: Path) -> None:
@@ -141,7 +141,7 @@ def no_masks(path: Path) -> None:
 
 
 def no_names_match(path: Path) -> None:
-    write_zip(path, {name.replace("masks/", "masks/other_"): data for name, data in members().items()})
+    write_zip(path, {name.replace("masks/scene_", "masks/scene_9"): data for name, data in members().items()})
 
 
 def mostly_unpaired(path: Path) -> None:

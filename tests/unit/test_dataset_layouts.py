@@ -1,9 +1,9 @@
 import pytest
 
+from segdrop.codes import Severity
 from segdrop.dataset import layouts
 from segdrop.dataset.samples import Split, pairing_key
 from segdrop.dataset.tree import Tree
-from segdrop.codes import Severity
 from segdrop.errors import DataError
 
 
@@ -59,9 +59,9 @@ def test_masks_folder_wins_over_another_candidate() -> None:
 
 def test_files_that_are_no_images_are_strays_not_pairs() -> None:
     names = ["images/a.png", "images/a.txt", "masks/a.png", "README.md", "labels.txt", "segdrop.json"]
-    reading = layouts.read(Tree(names))
+    reading = layouts.read(Tree(names, read=lambda _: b"cat\ndog\n"))
     assert reading.names is not None
-    assert reading.names.source == names[4]
+    assert (reading.names.source, reading.names.ordered) == (names[4], ("cat", "dog"))
     assert [issue.files for issue in reading.issues] == [("README.md", "images/a.txt")]
 
 
@@ -83,7 +83,9 @@ def test_half_of_the_files_is_where_warning_turns_fault(num_paired: int, severit
         (["images/a.png", "masks/a.json"], ["layout.no_masks"]),
         (["w/masks/a.png"], ["layout.no_images"]),
         (["images/a.txt", "masks/a.txt"], ["layout.no_images", "layout.no_masks"]),
-        (["photos/a.png", "x.csv"], ["layout.unknown"]),
+        (["photos/a.png", "x.csv"], ["layout.no_masks"]),
+        (["images/a.png", "masks/a.npy"], ["layout.unsupported"]),
+        (["stuff/a.png", "x.csv"], ["layout.unknown"]),
         (["a.png", "b.png"], ["layout.unknown"]),
     ],
 )
@@ -94,8 +96,8 @@ def test_what_is_missing_is_said(names: list[str], codes: list[str]) -> None:
 
 
 def test_unknown_layout_says_what_was_seen() -> None:
-    with pytest.raises(DataError, match=r"photos/.*2 png, 1 csv"):
-        layouts.read(Tree(["photos/a.png", "photos/b.png", "more/x.csv"]))
+    with pytest.raises(DataError, match=r"stuff/.*2 png, 1 csv"):
+        layouts.read(Tree(["stuff/a.png", "stuff/b.png", "more/x.csv"]))
 
 
 def test_key_ignores_extension_case_and_accents_form_but_no_folder() -> None:

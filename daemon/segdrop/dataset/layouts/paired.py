@@ -1,160 +1,166 @@
-"""The classic layout: ``images/`` and ``masks/``, and ``labels.txt`` beside them.
+"""An image and a mask file for each: in folders named for them, or together in one folder.
 
-Folder names in any case; ``train``, ``val`` and ``test`` folders outside (``train/images/``) or inside
-(``images/train/``). An image and its mask have the same path below their folders, whatever the extension.
+Folders have any usual name in any case (``images/`` and ``masks/``, ``imgs/`` and ``gt/``, see ``folders``), with
+``train``, ``val`` and ``test`` folders outside, inside or in the name (``train_images/``). Where only the masks have
+such a folder, all other images are theirs (SegNet's ``train/`` and ``trainannot/``). An image and its mask have the
+same path below their folders, whatever the extension, or one that differs by a prefix or an ending, see ``affixes``.
+In one folder, ``x.jpg`` belongs to ``x_mask.png`` or to ``x.png``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from segdrop.codes import Severity
 from segdrop.dataset import legends
-from segdrop.dataset.samples import MaskFile, Reading, Sample, Split, extension, is_image, pairing_key
+from segdrop.dataset.layouts import affixes, folders, together
+from segdrop.dataset.layouts.folders import SPLIT_FOLDERS, Role
+from segdrop.dataset.layouts.pairing import Place, Sides
+from segdrop.dataset.samples import Reading, Split, extension, is_image
 from segdrop.dataset.tree import Tree
-from segdrop.errors import Issue
+from segdrop.errors import DataError, Issue
+
+__all__ = ["NAME", "SPLIT_FOLDERS", "explain", "read", "signature"]
 
 NAME = "paired"
 
-#: by preference, where an archive has several
-IMAGE_FOLDERS = ("images", "image", "imgs", "img")
-MASK_FOLDERS = ("masks", "mask", "labels", "label", "annotations", "annotation", "gt")
-SPLIT_FOLDERS = {
-    "train": Split.TRAIN,
-    "training": Split.TRAIN,
-    "val": Split.VAL,
-    "valid": Split.VAL,
-    "validation": Split.VAL,
-    "test": Split.TEST,
-    "testing": Split.TEST,
-}
-_ROOT_FILES = {"segdrop.json"}
+_UNREAD_KINDS = frozenset({"mat", "npy", "npz", "nii", "gz", "h5", "zip", "tar"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a path puts a file: in which of the folders, on which side, under which path below."""
+class _Spot:
+    """Where a file stands by the names of its folders. ``path`` lacks those of a role and a split."""
 
-    folder: str
+    word: str
+    role: Role | None
     split: Split | None
-    below: str
+    path: str
 
 
 @dataclass(slots=True)
-class _Side:
-    """All images, or all masks, by split and key."""
+class _Plan:
+    """Which files are images and masks, by which reason; no reason, no pairs."""
 
-    members: dict[tuple[Split | None, str], int] = field(default_factory=dict)
-    clashes: list[int] = field(default_factory=list)
+    reason: str = ""
+    places: dict[int, Place] = field(default_factory=dict)
+    assumptions: list[str] = field(default_factory=list)
 
-    def add(self, place: _Place, member: int) -> None:
-        key = (place.split, pairing_key(place.below))
-        if key in self.members:
-            self.clashes += [self.members[key], member]
+
+def _spot(path: str) -> _Spot:
+    """The outermost folder of a role counts, and a side of the split around or right below it."""
+    *parts, name = path.split("/")
+    word, role, split, kept = "", None, None, []
+    is_below_role = False
+    for part in parts:
+        found = folders.meaning(part)
+        if role is None and found.role is not None:
+            word, role, split = found.word, found.role, split or found.split
+            is_below_role = True
+            continue
+        if found.is_side and split is None and (role is None or is_below_role):
+            split = found.split
         else:
-            self.members[key] = member
+            kept.append(part)
+        is_below_role = False
+    return _Spot(word, role, split, "/".join([*kept, name]))
 
 
-def _place(path: str) -> _Place | None:
-    first, _, rest = path.partition("/")
-    first = first.casefold()
-    second, _, below = rest.partition("/")
-    second = second.casefold()
-    if first in SPLIT_FOLDERS and below and second in (*IMAGE_FOLDERS, *MASK_FOLDERS):
-        return _Place(second, SPLIT_FOLDERS[first], below)
-    if rest and first in (*IMAGE_FOLDERS, *MASK_FOLDERS):
-        if below and second in SPLIT_FOLDERS:
-            return _Place(first, SPLIT_FOLDERS[second], below)
-        return _Place(first, None, rest)
-    return None
+def _plan(tree: Tree) -> _Plan:
+    spots = {member: _spot(path) for member, path in tree if is_image(path)}
+    masks = _chosen(spots.values(), Role.MASK)
+    images = _chosen(spots.values(), Role.IMAGE)
+    if masks and images:
+        reason = f"image files in {images}/ and {masks}/"
+        return _Plan(reason, {m: _place(s) for m, s in spots.items() if s.word in (images, masks) and s.role})
+    others = {member: spot for member, spot in spots.items() if spot.role is None}
+    if masks and others:
+        return _beside(spots, others, masks)
+    return _together(tree)
 
 
-def _folders(tree: Tree) -> tuple[str | None, str | None]:
-    """The folder of images and the folder of masks, by name."""
-    found = {place.folder for _, path in tree if is_image(path) and (place := _place(path))}
-    images = next((name for name in IMAGE_FOLDERS if name in found), None)
-    masks = next((name for name in MASK_FOLDERS if name in found), None)
-    return images, masks
+def _chosen(spots: Iterable[_Spot], role: Role) -> str:
+    """The word of the preferred folder of a role, nothing if there is none."""
+    return min({spot.word for spot in spots if spot.role is role}, key=folders.preference, default="")
+
+
+def _place(spot: _Spot) -> Place:
+    return Place(spot.role or Role.IMAGE, spot.split, spot.path)
+
+
+def _beside(spots: dict[int, _Spot], others: dict[int, _Spot], masks: str) -> _Plan:
+    """Masks have a folder, and images are all that is elsewhere: their own common folder does not count."""
+    num_shared = affixes.num_shared([spot.path.split("/")[:-1] for spot in others.values()])
+    plan = _Plan(f"image files beside {masks}/")
+    for member, spot in spots.items():
+        if spot.role is None:
+            plan.places[member] = Place(Role.IMAGE, spot.split, "/".join(spot.path.split("/")[num_shared:]))
+        elif spot.word == masks:
+            plan.places[member] = _place(spot)
+    plan.assumptions.append(f"no folder is named for images: all images outside {masks}/ are meant")
+    return plan
+
+
+def _together(tree: Tree) -> _Plan:
+    """Images and masks in the same folders; a role in a folder's name means nothing here."""
+    spots = {member: _unroled(path) for member, path in tree if is_image(path)}
+    paths = {member: f"{split}/{path}" for member, (split, path) in spots.items()}
+    masks, reason = together.masks_among(paths)
+    if not masks:
+        return _Plan()
+    plan = _Plan(f"images and masks in one folder: {reason}")
+    for member, (split, path) in spots.items():
+        plan.places[member] = Place(Role.MASK if member in masks else Role.IMAGE, split, path)
+    plan.assumptions.append(f"images and masks are in one folder, {reason}")
+    return plan
+
+
+def _unroled(path: str) -> tuple[Split | None, str]:
+    """A path without its outermost folder of a split."""
+    parts = path.split("/")
+    for position, part in enumerate(parts[:-1]):
+        if (found := folders.meaning(part)).is_side:
+            return found.split, "/".join([*parts[:position], *parts[position + 1 :]])
+    return None, path
 
 
 def signature(tree: Tree) -> str:
-    images, masks = _folders(tree)
-    return f"image files in {images}/ and {masks}/" if images and masks else ""
+    return _plan(tree).reason
+
+
+def read(tree: Tree) -> Reading:
+    """Pair images and masks; ``DataError`` where the tree has no such folders or files."""
+    plan = _plan(tree)
+    if not plan.reason:
+        raise DataError(_missing(tree) or [Issue.of("layout.no_masks", "no image file has a name that says mask")])
+    labels = legends.find(tree)[:1]
+    sides = Sides(tree)
+    for member, path in tree:
+        sides.add(member, path, plan.places.get(member), is_used=member in labels)
+    pairs = sides.pair(by_affixes=True)
+    names, issues = legends.read(tree, labels[0]) if labels else (None, [])
+    assumptions = [*plan.assumptions, *pairs.assumptions]
+    return Reading(NAME, pairs.samples, names, [*issues, *pairs.issues], assumptions)
 
 
 def explain(tree: Tree) -> list[Issue]:
     """What is missing in a tree that has only one of the two folders; nothing if it has neither."""
-    for view in tree.views():
-        folders = {place.folder for _, path in view if (place := _place(path))}
-        images, masks = _folders(view)
-        has_image_folder, has_mask_folder = folders & set(IMAGE_FOLDERS), folders & set(MASK_FOLDERS)
-        if not (images or masks or (has_image_folder and has_mask_folder)):
-            continue
-        issues = []
-        if images is None:
-            issues.append(Issue.of("layout.no_images", _emptiness("images", bool(has_image_folder))))
-        if masks is None:
-            issues.append(Issue.of("layout.no_masks", _emptiness("masks", bool(has_mask_folder))))
-        return issues
-    return []
+    return next((issues for view in tree.views() if (issues := _missing(view))), [])
 
 
-def _emptiness(folder: str, is_there: bool) -> str:  # noqa: FBT001  (one of two sentences)
-    return f"{folder}/ holds no image file" if is_there else f"there is no {folder}/ folder with files in it"
-
-
-def read(tree: Tree) -> Reading:
-    """Pair images and masks; samples in the order of their keys."""
-    image_folder, mask_folder = _folders(tree)
-    images, masks = _Side(), _Side()
-    strays, labels = [], legends.find(tree)
-    for member, path in tree:
-        place = _place(path)
-        if place is not None and place.folder == image_folder and is_image(path):
-            images.add(place, member)
-        elif place is not None and place.folder == mask_folder and is_image(path):
-            masks.add(place, member)
-        elif path.casefold() not in _ROOT_FILES and member not in labels[:1]:
-            strays.append(member)
-    samples = [
-        Sample(f"{split}/{key}" if split else key, image, MaskFile(masks.members[split, key]), split)
-        for (split, key), image in images.members.items()
-        if (split, key) in masks.members
+def _missing(tree: Tree) -> list[Issue]:
+    files: dict[Role | None, list[str]] = {Role.IMAGE: [], Role.MASK: [], None: []}
+    for _, path in tree:
+        files[_spot(path).role].append(path)
+    has = {role: any(is_image(path) for path in files[role]) for role in Role}
+    if not (any(has.values()) or all(files[role] for role in Role)):
+        return []
+    unread = [path for path in files[Role.MASK] if extension(path) in _UNREAD_KINDS]
+    if unread and has[Role.IMAGE] and not has[Role.MASK]:
+        kinds = ", ".join(sorted({extension(path) for path in unread}))
+        return [Issue.of("layout.unsupported", f"the masks are {kinds} files", files=sorted(unread))]
+    return [
+        Issue.of(code, f"{folder}/ holds no image file" if files[role] else f"there is no {folder}/ folder with files")
+        for role, folder, code in (
+            (Role.IMAGE, "images", "layout.no_images"),
+            (Role.MASK, "masks", "layout.no_masks"),
+        )
+        if not has[role]
     ]
-    samples.sort(key=lambda sample: sample.key)
-    names, issues = legends.read(tree, labels[0]) if labels else (None, [])
-    issues += [
-        *_ambiguous(tree, images, masks),
-        *_unpaired(tree, images, masks, len(samples)),
-        *_stray(tree, strays),
-    ]
-    return Reading(NAME, samples, names, issues)
-
-
-def _ambiguous(tree: Tree, images: _Side, masks: _Side) -> Iterator[Issue]:
-    for kind, side in (("image", images), ("mask", masks)):
-        if side.clashes:
-            files = list(dict.fromkeys(tree.names[member] for member in side.clashes))
-            yield Issue.of("pair.ambiguous", f"{len(files)} files compete to be the same {kind}", files=files)
-
-
-def _unpaired(tree: Tree, images: _Side, masks: _Side, num_pairs: int) -> Iterator[Issue]:
-    """Left out with a warning while at least half of the files pair up, else a fault."""
-    enough = 4 * num_pairs >= len(images.members) + len(masks.members)
-    severity = Severity.WARNING if enough else Severity.FAULT
-    for code, what, other, side, partners in (
-        ("pair.missing_mask", "images have", "mask", images, masks),
-        ("pair.missing_image", "masks have", "image", masks, images),
-    ):
-        lonely = sorted(tree.names[member] for key, member in side.members.items() if key not in partners.members)
-        if lonely:
-            message = f"{len(lonely)} of {len(side.members)} {what} no {other} of the same name" + (
-                "; they are left out" if enough else ""
-            )
-            yield Issue.of(code, message, files=lonely, severity=severity)
-
-
-def _stray(tree: Tree, members: list[int]) -> Iterator[Issue]:
-    if members:
-        names = sorted(tree.names[member] for member in members)
-        kinds = sorted({extension(name) or "no extension" for name in names})
-        yield Issue.of("layout.stray_file", f"{len(names)} files were left out ({', '.join(kinds[:8])})", files=names)
