@@ -15,6 +15,7 @@ import numpy.typing as npt
 from segdrop.dataset import decode, masks, snapping
 from segdrop.dataset.cache import CacheWriter
 from segdrop.dataset.findings import Findings
+from segdrop.dataset.labelling import Labeller
 from segdrop.dataset.samples import Sample
 from segdrop.dataset.source import Archive, MemberError
 from segdrop.errors import Issue
@@ -60,8 +61,8 @@ class Survey:
     The lists by pair are complete as long as there are not too many keys.
     """
 
-    def __init__(self, legend: Sequence[int] = (), snapper: snapping.Snapper | None = None) -> None:
-        """``legend``: colours (0xRRGGBB) that masks are expected to have. ``snapper``: for masks that are blurred."""
+    def __init__(self, labeller: Labeller | None = None) -> None:
+        self.labeller = labeller or Labeller()
         self.pixels: dict[int, int] = {}  #: by key, at full size
         self.full_codes: list[int] = []  #: per pair, bit c set where code c has a pixel
         self.cache_codes: list[int] = []  #: the same at training size
@@ -70,8 +71,7 @@ class Survey:
         self.lossy: list[str] = []  #: masks in a format that changes values
         self.histogram, self.areas = snapping.Histogram(), snapping.Histogram()
         self.findings = Findings(_MESSAGES)
-        self.has_snapped = snapper is not None
-        self._worker = _Worker(legend, snapper)
+        self.bad: dict[int, str] = {}  #: what is wrong with a pair that cannot be used, by its position
         # by key: its code plus one; pages that nobody writes to take no memory
         self._codes = np.zeros(masks.KEYS, np.int16)
 
@@ -108,13 +108,15 @@ class Survey:
         on_pair: Callable[[], None],
     ) -> None:
         """Decode every pair; to the cache while nothing is wrong. ``size`` is (height, width)."""
-        for sample, pair in zip(samples, _decoded(self._worker, archive, samples, size), strict=True):
+        for sample, pair in zip(samples, _decoded(self.labeller, archive, samples, size), strict=True):
             self._add(pair, archive.names[sample.truth.member], writer)
             on_pair()
 
     def _add(self, pair: _Pair, name: str, writer: CacheWriter | None) -> None:
-        for problem in pair.problems:
-            self.findings.add(*problem)
+        for code, file, detail in pair.problems:
+            self.findings.add(code, file, detail)
+            if code not in _HARMLESS:
+                self.bad.setdefault(len(self.full_codes), detail)
         if pair.keys is None or pair.counts is None or pair.mask is None:
             self._keep(0, 0)
             return
@@ -160,45 +162,28 @@ def _bits(codes: npt.NDArray[np.integer]) -> int:
     return bits
 
 
-class _Worker:
+def _read(archive: Archive, sample: Sample, labeller: Labeller, size: tuple[int, int]) -> _Pair:
     """What every thread does with a pair."""
-
-    def __init__(self, legend: Sequence[int], snapper: snapping.Snapper | None) -> None:
-        self._legend = frozenset(legend)
-        self._snapper = snapper
-        self._known = np.sort(np.asarray([masks.COLOUR + colour for colour in legend], np.int64))
-        self._near = snapping.Snapper(self._known.tolist(), snapping.LEGEND_TOLERANCE) if legend else None
-
-    def decode(self, archive: Archive, sample: Sample, size: tuple[int, int]) -> _Pair:
-        pair = _Pair()
-        image_name, mask_name = archive.names[sample.image], archive.names[sample.truth.member]
-        try:
-            pair.image = decode.read_image(archive.read(sample.image), *size)
-        except (decode.DecodeError, MemberError) as error:
-            pair.problems.append(_problem(error, image_name))
-        try:
-            image_size = pair.image.size if pair.image else None
-            truth = masks.read(archive.read, sample.truth, image_size, self._legend)
-        except (decode.DecodeError, MemberError) as error:
-            if pair.image is not None or mask_name != image_name:
-                pair.problems.append(_problem(error, mask_name))
-            return pair
-        keys = self._settled(truth.keys, pair)
-        pair.is_lossy = truth.is_lossy
-        pair.problems += _size_problem(pair, keys, image_name, mask_name)
-        pair.keys, pair.counts = masks.distinct(keys)
-        if self._snapper is None and (truth.is_lossy or keys.max() >= masks.COLOUR or len(pair.keys) > _FEW_KEYS):
-            pair.area_keys = snapping.inside_areas(keys, is_lossy=truth.is_lossy)
-        pair.mask = decode.resize_nearest(keys, *size)
+    pair = _Pair()
+    image_name, mask_name = archive.names[sample.image], archive.names[sample.truth.member]
+    try:
+        pair.image = decode.read_image(archive.read(sample.image), *size)
+    except (decode.DecodeError, MemberError) as error:
+        pair.problems.append(_problem(error, image_name))
+    try:
+        found = labeller.read(archive.read, sample.truth, pair.image.size if pair.image else None)
+    except (decode.DecodeError, MemberError) as error:
+        if pair.image is not None or mask_name != image_name:
+            pair.problems.append(_problem(error, mask_name))
         return pair
-
-    def _settled(self, keys: masks.Keys, pair: _Pair) -> masks.Keys:
-        """Blurred keys to those that were meant, colours to the legend's."""
-        if self._snapper is not None:
-            keys = self._snapper.snap(keys)
-        if self._near is not None:
-            keys, pair.num_snapped = snapping.to_legend(keys, self._near, self._known)
-        return keys
+    pair.is_lossy, pair.num_snapped = found.is_lossy, found.num_snapped
+    pair.problems += _size_problem(pair, found.keys, image_name, mask_name)
+    pair.keys, pair.counts = masks.distinct(found.keys)
+    may_be_blurred = found.is_lossy or found.keys.max() >= masks.COLOUR or len(pair.keys) > _FEW_KEYS
+    if may_be_blurred and not labeller.has_snapped:
+        pair.area_keys = snapping.inside_areas(found.keys, is_lossy=found.is_lossy)
+    pair.mask = decode.resize_nearest(found.keys, *size)
+    return pair
 
 
 def _size_problem(pair: _Pair, keys: masks.Keys, image_name: str, mask_name: str) -> list[tuple[str, str, str]]:
@@ -211,14 +196,16 @@ def _size_problem(pair: _Pair, keys: masks.Keys, image_name: str, mask_name: str
     return [("mask.resized" if is_alike else "pair.size_mismatch", mask_name, detail)]
 
 
-def _decoded(worker: _Worker, archive: Archive, samples: Sequence[Sample], size: tuple[int, int]) -> Iterator[_Pair]:
+def _decoded(
+    labeller: Labeller, archive: Archive, samples: Sequence[Sample], size: tuple[int, int]
+) -> Iterator[_Pair]:
     """All pairs in order. At most two per thread are under way, so memory does not grow with their number."""
     threads = min(_MAX_THREADS, len(os.sched_getaffinity(0)))
     pending: deque[Future[_Pair]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
             for sample in samples:
-                pending.append(pool.submit(worker.decode, archive, sample, size))
+                pending.append(pool.submit(_read, archive, sample, labeller, size))
                 if len(pending) >= 2 * threads:
                     yield pending.popleft().result()
             while pending:
