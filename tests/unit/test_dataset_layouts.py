@@ -1,9 +1,9 @@
 import pytest
 
+from segdrop.codes import Severity
 from segdrop.dataset import layouts
 from segdrop.dataset.samples import Split, pairing_key
 from segdrop.dataset.tree import Tree
-from segdrop.codes import Severity
 from segdrop.errors import DataError
 
 
