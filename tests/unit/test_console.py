@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.text import Text
 
 from segdrop import console
-from segdrop.delivery.board import Board, JobLine
 from segdrop.codes import Severity
+from segdrop.delivery.board import Board, JobLine
 from segdrop.errors import Issue
 
 NASTY = "[red]a[/] \\[b] \x1b[2J\u202e\n.zip"

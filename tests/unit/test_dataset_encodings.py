@@ -150,9 +150,10 @@ CASES = {
     "RGB, palette of VOC": Case(lambda ids: encoded(coloured(ids, VOC)), CLASSES, "colour", extra=LABELS),
     "RGB without a legend": Case(
         lambda ids: encoded(coloured(ids, [BLUE, RED, GREEN])),
-        ["colour_#1428dc", "colour_#c81e1e", "colour_#1eb428"],
+        ["colour_#1428dc", "colour_#1eb428", "colour_#c81e1e"],
         "colour",
-        
+        class_of=(0, 2, 1),  # the disc is larger than the square
+
         codes=frozenset({"classes.colours_assumed"}),
     ),
     "0 and 255": Case(

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from builders import broken, check, encoded, mask_image, members, write_dataset, write_zip
+from segdrop.codes import Severity
 from segdrop.dataset.cache import CacheReader
 from segdrop.dataset.report import CheckReport
-from segdrop.codes import Severity
 from segdrop.errors import Issue
 
 

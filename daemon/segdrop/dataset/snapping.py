@@ -119,11 +119,11 @@ def inside_areas(keys: Keys, *, is_lossy: bool) -> Keys:
     """The keys of the pixels whose four neighbours are the same (nearly the same, where the format is lossy)."""
     if is_lossy:
         channels = _channels(keys)
-        alike_down = (np.abs(np.diff(channels, axis=0)) <= _FLAT).all(axis=-1)
-        alike_right = (np.abs(np.diff(channels, axis=1)) <= _FLAT).all(axis=-1)
+        alike_down = np.asarray(np.abs(np.diff(channels, axis=0)).max(axis=-1) <= _FLAT)
+        alike_right = np.asarray(np.abs(np.diff(channels, axis=1)).max(axis=-1) <= _FLAT)
     else:
-        alike_down = np.equal(keys[1:], keys[:-1])
-        alike_right = np.equal(keys[:, 1:], keys[:, :-1])
+        alike_down = np.asarray(keys[1:] == keys[:-1])
+        alike_right = np.asarray(keys[:, 1:] == keys[:, :-1])
     inside = alike_down[:-1, 1:-1] & alike_down[1:, 1:-1] & alike_right[1:-1, :-1] & alike_right[1:-1, 1:]
     return np.asarray(keys[1:-1, 1:-1][inside])
 

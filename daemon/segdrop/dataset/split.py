@@ -4,7 +4,9 @@ Order is by a hash of seed and name, so that the same pairs give the same split 
 whatever version of a random generator, they come.
 """
 
+import functools
 import hashlib
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -84,10 +86,17 @@ def shortage(samples: Sequence[Sample]) -> list[Issue]:
     return [Issue.of("split.invalid", f"no pair to train on, {num_val} to validate with, {num_test} to test")]
 
 
-def divide(samples: Sequence[Sample], presence: Sequence[int], val_fraction: float, seed: int) -> Sides:
+def divide(
+    samples: Sequence[Sample],
+    presence: Sequence[int],
+    val_fraction: float,
+    seed: int,
+    pieces: Sequence[int] | None = None,
+) -> Sides:
     """Train, validation and test positions, of samples that have no :func:`shortage`.
 
-    ``presence``: for each sample a bit mask, bit ``c`` set where class ``c`` has a pixel.
+    ``presence``: for each sample a bit mask, bit ``c`` set where class ``c`` has a pixel. ``pieces``: for each sample
+    the piece of video that it is in, which stays on one side.
     """
     given = {side: [i for i, sample in enumerate(samples) if sample.split is side] for side in Split}
     loose = [i for i, sample in enumerate(samples) if sample.split is None]
@@ -102,13 +111,23 @@ def divide(samples: Sequence[Sample], presence: Sequence[int], val_fraction: flo
             f"the {len(test)} pairs of the test split are only evaluated, never trained on or selected by"
         )
     if not val:
-        chosen = {
-            train[i]
-            for i in stratified([samples[i].key for i in train], [presence[i] for i in train], val_fraction, seed)
-        }
+        units = _units(train, pieces)
+        keys = [samples[unit[0]].key for unit in units]
+        bits = [functools.reduce(operator.or_, (presence[i] for i in unit)) for unit in units]
+        chosen = {i for number in stratified(keys, bits, val_fraction, seed) for i in units[number]}
         val, train = sorted(chosen), [i for i in train if i not in chosen]
         assumptions.append(f"{len(val)} of {len(val) + len(train)} pairs were set aside for validation (seed {seed})")
+        if len(units) < len(val) + len(train):
+            assumptions.append(f"they are {len(units)} pieces of video by their looks: each piece is on one side")
     return Sides(train, val, test, is_given, assumptions)
+
+
+def _units(positions: list[int], pieces: Sequence[int] | None) -> list[list[int]]:
+    """The positions, together where they are in one piece; each by itself if all are in one."""
+    together: dict[int, list[int]] = {}
+    for position in positions:
+        together.setdefault(position if pieces is None else pieces[position], []).append(position)
+    return list(together.values()) if len(together) > 1 else [[position] for position in positions]
 
 
 def stratified(keys: Sequence[str], presence: Sequence[int], val_fraction: float, seed: int) -> list[int]:

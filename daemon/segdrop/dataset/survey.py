@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from segdrop.dataset import decode, masks, snapping
+from segdrop.dataset import decode, masks, similarity, snapping
 from segdrop.dataset.cache import CacheWriter
 from segdrop.dataset.findings import Findings
 from segdrop.dataset.labelling import Labeller
@@ -46,6 +46,7 @@ class _Pair:
     """What one worker made of one pair. Sizes are (width, height) as displayed."""
 
     image: decode.DecodedImage | None = None
+    thumbnail: bytes = b""
     mask: masks.Keys | None = None  # (height, width) at training size
     keys: npt.NDArray[np.int64] | None = None  # the distinct keys at full size
     counts: npt.NDArray[np.int64] | None = None  # pixels of each at full size
@@ -66,6 +67,7 @@ class Survey:
         self.pixels: dict[int, int] = {}  #: by key, at full size
         self.full_codes: list[int] = []  #: per pair, bit c set where code c has a pixel
         self.cache_codes: list[int] = []  #: the same at training size
+        self.thumbnails: list[bytes] = []  #: per pair whose image could be decoded
         self.num_deep_images = 0
         self.num_snapped = 0  #: pixels whose colour was near one of the legend's
         self.lossy: list[str] = []  #: masks in a format that changes values
@@ -108,15 +110,17 @@ class Survey:
         on_pair: Callable[[], None],
     ) -> None:
         """Decode every pair; to the cache while nothing is wrong. ``size`` is (height, width)."""
-        for sample, pair in zip(samples, _decoded(self.labeller, archive, samples, size), strict=True):
+        pairs = zip(samples, _decoded(self.labeller, archive, samples, size), strict=True)
+        for position, (sample, pair) in enumerate(pairs):
+            flaws = [detail for code, _, detail in pair.problems if code not in _HARMLESS]
+            if flaws:
+                self.bad[position] = flaws[0]
             self._add(pair, archive.names[sample.truth.member], writer)
             on_pair()
 
     def _add(self, pair: _Pair, name: str, writer: CacheWriter | None) -> None:
-        for code, file, detail in pair.problems:
-            self.findings.add(code, file, detail)
-            if code not in _HARMLESS:
-                self.bad.setdefault(len(self.full_codes), detail)
+        for problem in pair.problems:
+            self.findings.add(*problem)
         if pair.keys is None or pair.counts is None or pair.mask is None:
             self._keep(0, 0)
             return
@@ -133,6 +137,7 @@ class Survey:
         if pair.image is None:
             return
         self.num_deep_images += pair.image.is_deep
+        self.thumbnails.append(pair.thumbnail)
         if writer is not None and self.is_sound:
             writer.append(pair.image.pixels, codes)
 
@@ -168,6 +173,7 @@ def _read(archive: Archive, sample: Sample, labeller: Labeller, size: tuple[int,
     image_name, mask_name = archive.names[sample.image], archive.names[sample.truth.member]
     try:
         pair.image = decode.read_image(archive.read(sample.image), *size)
+        pair.thumbnail = similarity.thumbnail(pair.image.pixels)
     except (decode.DecodeError, MemberError) as error:
         pair.problems.append(_problem(error, image_name))
     try:

@@ -12,7 +12,7 @@ import numpy as np
 
 from segdrop import durable
 from segdrop.codes import Severity
-from segdrop.dataset import blur, class_map, classes, decode, plausibility, split
+from segdrop.dataset import blur, class_map, classes, decode, plausibility, similarity, split
 from segdrop.dataset.cache import CacheWriter
 from segdrop.dataset.classes import IGNORE, ClassReading
 from segdrop.dataset.inspection import Inspection
@@ -105,9 +105,11 @@ def _conclude(
     if not survey.is_sound or split.shortage(samples) or has_fault(found.issues):
         return None
     presence = [_class_bits(codes, survey.keys, reading) for codes in survey.cache_codes]
-    sides = split.divide(samples, presence, request.val_fraction, request.seed)
+    images = similarity.centred(survey.thumbnails)
+    sides = split.divide(samples, presence, request.val_fraction, request.seed, similarity.pieces(images))
     found.issues += classes.absent(reading.names, class_pixels)
     found.issues += _unlabelled_sides(presence, sides)
+    found.issues += _leak(archive, samples, images, sides)
     found.issues += plausibility.few(len(sides.train) + len(sides.val))
     found.issues += plausibility.imbalance(reading.names, class_pixels)
     found.issues += plausibility.inversion(reading, class_pixels)
@@ -178,6 +180,16 @@ def _unlabelled_sides(presence: list[int], sides: split.Sides) -> list[Issue]:
             message = f"no {name} image has a labelled pixel (at training size)"
             issues.append(Issue.of("mask.all_ignored", message, severity=severity))
     return issues
+
+
+def _leak(archive: Archive, samples: list[Sample], images: similarity.Thumbnails, sides: split.Sides) -> list[Issue]:
+    """A warning about images that are measured with and nearly the same as one that is trained on."""
+    measured = [*sides.val, *sides.test]
+    names = [archive.names[samples[position].image] for position in similarity.alike(images, measured, sides.train)]
+    if not names:
+        return []
+    message = f"{len(names)} of {len(measured)} validation and test images are nearly the same as a training image"
+    return [Issue.of("split.leak", message, files=names)]
 
 
 def _finish_cache(  # noqa: PLR0913, PLR0917  (what the check knows meets here)

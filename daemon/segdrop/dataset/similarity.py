@@ -1,0 +1,79 @@
+"""Which images are nearly the same: frames of one video, copies under other names. By thumbnails, 256 bytes an image.
+
+The distance of two images is the mean absolute difference of their thumbnails (grey, 16x16), each less its mean, so
+that a change of exposure alone is none.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+_SIDE = 16
+#: nearly the same: so many grey levels apart, and so small a part of what images of this dataset usually are
+_NEAR, _NEAR_PART = 2.0, 0.15
+#: neighbours by name are frames of a video: so small a part of what any two images are apart, on the median
+_FRAMES_PART = 0.5
+_FEWEST_FRAMES = 20
+_SAMPLED_PAIRS = 4_000
+#: a side of the split that is compared is thinned to so many images
+_MOST_COMPARED = 1_000
+#: pieces that a video is cut into, at least, so that there is something to choose from
+_PIECES = 20
+_SHORTEST_PIECE = 4
+
+Thumbnails = npt.NDArray[np.float32]  # (N, 256), each row of mean 0
+
+
+def thumbnail(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """Of an image, (height, width, 3)."""
+    grey = Image.fromarray(pixels).convert("L")
+    return grey.resize((_SIDE, _SIDE), Image.Resampling.BOX).tobytes()
+
+
+def centred(thumbnails: Sequence[bytes]) -> Thumbnails:
+    levels = np.frombuffer(b"".join(thumbnails), np.uint8).reshape(-1, _SIDE * _SIDE).astype(np.float32)
+    return np.asarray(levels - levels.mean(axis=1, keepdims=True), np.float32)
+
+
+def usual_distance(images: Thumbnails) -> float:
+    """The median distance of any two images, from a fixed sample of pairs; 0 for fewer than two images."""
+    if len(images) < 2:  # noqa: PLR2004  (a pair)
+        return 0.0
+    random = np.random.default_rng(0)
+    first = random.integers(0, len(images), _SAMPLED_PAIRS)
+    second = (first + random.integers(1, len(images), _SAMPLED_PAIRS)) % len(images)
+    return float(np.median([np.abs(images[a] - images[b]).mean() for a, b in zip(first, second, strict=True)]))
+
+
+def pieces(images: Thumbnails) -> list[int] | None:
+    """For images in the order of their names: the number of the piece of video that each is in.
+
+    ``None`` where neighbours are not more alike than any two, so that each image stands for itself. A piece ends where
+    the scene changes, and where it gets too long to leave a choice.
+    """
+    if len(images) < _FEWEST_FRAMES:
+        return None
+    usual = usual_distance(images)
+    steps = np.abs(np.diff(images, axis=0)).mean(axis=1)
+    if np.median(steps) >= _FRAMES_PART * usual:
+        return None
+    longest = max(_SHORTEST_PIECE, len(images) // _PIECES)
+    numbers = [0]
+    length = 1
+    for step in steps:
+        is_new = length >= longest or (step > usual and length >= _SHORTEST_PIECE)
+        numbers.append(numbers[-1] + is_new)
+        length = 1 if is_new else length + 1
+    return numbers
+
+
+def alike(images: Thumbnails, some: Sequence[int], others: Sequence[int]) -> list[int]:
+    """Those of ``some`` that are nearly the same as one of ``others``; of very many, a part is looked at."""
+    if not others:
+        return []
+    limit = min(_NEAR, _NEAR_PART * usual_distance(images))
+    looked_at = some[:: max(1, -(-len(some) // _MOST_COMPARED))]
+    compared = images[np.asarray(others)]
+    return [one for one in looked_at if np.abs(compared - images[one]).mean(axis=1).min() < limit]
