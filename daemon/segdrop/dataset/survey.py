@@ -202,9 +202,7 @@ def _size_problem(pair: _Pair, keys: masks.Keys, image_name: str, mask_name: str
     return [("mask.resized" if is_alike else "pair.size_mismatch", mask_name, detail)]
 
 
-def _decoded(
-    labeller: Labeller, archive: Archive, samples: Sequence[Sample], size: tuple[int, int]
-) -> Iterator[_Pair]:
+def _decoded(labeller: Labeller, archive: Archive, samples: Sequence[Sample], size: tuple[int, int]) -> Iterator[_Pair]:
     """All pairs in order. At most two per thread are under way, so memory does not grow with their number."""
     threads = min(_MAX_THREADS, len(os.sched_getaffinity(0)))
     pending: deque[Future[_Pair]] = deque()

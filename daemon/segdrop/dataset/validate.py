@@ -16,6 +16,7 @@ from segdrop.dataset import blur, class_map, classes, decode, plausibility, simi
 from segdrop.dataset.cache import CacheWriter
 from segdrop.dataset.classes import IGNORE, ClassReading
 from segdrop.dataset.inspection import Inspection
+from segdrop.dataset.labelling import Labeller
 from segdrop.dataset.progress import Progress
 from segdrop.dataset.report import CacheIndex, DatasetSummary
 from segdrop.dataset.samples import Sample
@@ -40,13 +41,13 @@ def checked_pixels(
     decode.configure(spec.limits.max_image_pixels)
     cache_dir = None if has_fault(found.issues) else spec.cache_dir
     legend = [colour for colour, _ in found.names.colours] if found.names else []
-    survey = Survey(legend)
+    survey = Survey(Labeller(legend))
     try:
         summary, verdict = _surveyed(archive, found, samples, survey, cache_dir, progress)
         if verdict is not None:
             found.issues.append(_swapped(archive, samples, verdict) or verdict.issue)
             if verdict.snapper is not None:
-                survey = Survey(legend, verdict.snapper)
+                survey = Survey(Labeller(legend, verdict.snapper))
                 summary, _ = _surveyed(archive, found, samples, survey, cache_dir, progress)
     except OSError as error:
         if cache_dir is not None:
@@ -78,7 +79,7 @@ def _surveyed(
     with contextlib.ExitStack() as stack:
         writer = stack.enter_context(CacheWriter(cache_dir, *request.size)) if cache_dir is not None else None
         survey.run(archive, samples, request.size, writer, progress.step)
-        verdict = None if survey.has_snapped else blur.judge(survey, found.names)
+        verdict = None if survey.labeller.has_snapped else blur.judge(survey, found.names)
         if verdict is not None and verdict.snapper is not None:
             return None, verdict
         # damaged members are on record already, all of them, from the pass over every byte
