@@ -169,7 +169,7 @@ def test_images_are_turned_as_they_were_for_training(tmp_path: Path, orientation
 def _assert_read_equally(folder: Path, content: bytes) -> None:
     (folder / "image").write_bytes(content)
     ours = predict.read_image(folder / "image")
-    trained_on = read_image(content, HEIGHT, WIDTH)
+    trained_on = read_image(content, (HEIGHT, WIDTH))
     assert ours.mode == "RGB"
     assert ours.size == trained_on.size
     resized = np.asarray(ours.resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR))

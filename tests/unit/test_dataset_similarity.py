@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from builders import check, encoded, write_zip
 from segdrop.dataset import similarity, split
@@ -25,7 +26,7 @@ def video(number: int, frames: int) -> list[np.ndarray]:
 
 
 def thumbnails(pictures: list[np.ndarray]) -> similarity.Thumbnails:
-    return similarity.centred([similarity.thumbnail(picture) for picture in pictures])
+    return similarity.centred([similarity.thumbnail(Image.fromarray(picture)) for picture in pictures])
 
 
 def test_pictures_that_have_nothing_in_common_are_no_video() -> None:

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from segdrop.dataset import similarity
+
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM")
 #: formats whose encoder changes pixel values; WebP has both kinds and does not say which
 LOSSY_FORMATS = frozenset({"JPEG"})
@@ -40,9 +42,10 @@ class DecodeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
-    """An image at training size, and what it was before."""
+    """An image at training size, and what it was before. Without a size asked for, there are no ``pixels``."""
 
-    pixels: Bytes  # (height, width, 3)
+    pixels: Bytes | None  # (height, width, 3)
+    thumbnail: bytes  #: see ``similarity``
     size: tuple[int, int]  #: (width, height) as displayed, before resizing
     is_deep: bool  #: had 16 bits a channel
 
@@ -95,18 +98,22 @@ def _no_image(content: bytes) -> DecodeError:
     return DecodeError("image.unreadable", "it is no image of a known format")
 
 
-def read_image(content: bytes, height: int, width: int) -> DecodedImage:
-    """An image as 8-bit RGB at training size (bilinear, antialiased).
+def read_image(content: bytes, size: tuple[int, int] | None) -> DecodedImage:
+    """An image as 8-bit RGB at training size, (height, width), bilinear and antialiased.
 
     Grey becomes RGB; transparency is dropped, the colour under it kept, as most readers do; of 16-bit grey
     the upper 8 bits are kept. ``DecodeError`` for what cannot be decoded.
     """
     with opened(content) as image:
-        upright = ImageOps.exif_transpose(image)
-        is_deep = upright.mode.startswith("I")
-        rgb = _to_rgb(upright)
-        resized = rgb if rgb.size == (width, height) else rgb.resize((width, height), Image.Resampling.BILINEAR)
-        return DecodedImage(np.asarray(resized), upright.size, is_deep)
+        ImageOps.exif_transpose(image, in_place=True)
+        rgb = _to_rgb(image)
+        pixels = None if size is None else np.asarray(_resized(rgb, size))
+        return DecodedImage(pixels, similarity.thumbnail(rgb), image.size, image.mode.startswith("I"))
+
+
+def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    height, width = size
+    return image if image.size == (width, height) else image.resize((width, height), Image.Resampling.BILINEAR)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -131,11 +138,11 @@ def read_mask(content: bytes, legend: Collection[int] = ()) -> DecodedMask:
     """
     with opened(content) as image:
         is_lossy = image.format in LOSSY_FORMATS
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode in _COLOUR_MODES:
-            return DecodedMask(_packed(np.asarray(upright)), is_lossy, is_colour=True)
-        values = _one_channel(upright)
-        if upright.mode == "P" and legend and (colours := _palette_colours(upright, values, legend)) is not None:
+        ImageOps.exif_transpose(image, in_place=True)
+        if image.mode in _COLOUR_MODES:
+            return DecodedMask(_packed(image), is_lossy, is_colour=True)
+        values = _one_channel(image)
+        if image.mode == "P" and legend and (colours := _palette_colours(image, values, legend)) is not None:
             return DecodedMask(colours[values], is_lossy, is_colour=True)
         if (step := _PNG_GREY_STEPS.get(_png_grey_bits(content))) is not None:
             values = values // step
@@ -151,10 +158,10 @@ def _one_channel(image: Image.Image) -> npt.NDArray[np.generic]:
     raise DecodeError("mask.unsupported_mode", f"its pixels are of the mode {image.mode}")
 
 
-def _packed(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.int32]:
-    """0xRRGGBB of (..., 3 or more) channels; transparency is dropped."""
-    channels = pixels.astype(np.int32)
-    return channels[..., 0] << 16 | channels[..., 1] << 8 | channels[..., 2]
+def _packed(image: Image.Image) -> npt.NDArray[np.int32]:
+    """0xRRGGBB, (height, width); transparency is dropped. Pillow lays the bytes out: numpy takes six times as long."""
+    laid_out = image.convert("RGB").tobytes("raw", "BGRX")
+    return np.frombuffer(laid_out, "<i4").reshape(image.size[::-1]) & 0xFFFFFF
 
 
 def _palette_colours(
@@ -163,7 +170,8 @@ def _palette_colours(
     """The palette as colours by index, if those in use are all in the legend."""
     palette = image.getpalette("RGB") or []
     table = np.zeros(256, np.int32)
-    table[: len(palette) // 3] = _packed(np.asarray(palette, np.uint8).reshape(-1, 3))
+    channels = np.asarray(palette, np.int32).reshape(-1, 3)
+    table[: len(channels)] = channels[:, 0] << 16 | channels[:, 1] << 8 | channels[:, 2]
     used = np.flatnonzero(np.bincount(values.ravel()))
     return table if set(table[used].tolist()) <= set(legend) else None
 

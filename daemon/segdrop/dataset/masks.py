@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from segdrop.dataset import decode, drawing
 from segdrop.dataset.samples import Coding, Drawing, MaskFile, MaskUnion, Truth
@@ -92,7 +93,7 @@ def distinct(keys: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.int64], npt.
     if not flat.size:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     if flat.dtype == np.uint8:
-        counts = np.bincount(flat)
+        counts = np.asarray(Image.fromarray(keys.reshape(1, -1)).histogram())  # numpy's takes three times as long
         found = np.flatnonzero(counts)
         return found.astype(np.int64), counts[found].astype(np.int64)
     starts = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from segdrop.dataset import decode, masks, similarity, snapping
+from segdrop.dataset import decode, masks, snapping
 from segdrop.dataset.cache import CacheWriter
 from segdrop.dataset.findings import Findings
 from segdrop.dataset.labelling import Labeller
@@ -21,7 +21,7 @@ from segdrop.dataset.source import Archive, MemberError
 from segdrop.errors import Issue
 
 MAX_DISTINCT_KEYS = 256
-_MAX_THREADS = 2  # decoding is a small part beside training, which runs at the same time
+_MAX_THREADS = 4  # each holds an image; and training may run at the same time
 #: of the distance between width and height ratios, up to which a mask of another size is still of the same picture
 _ASPECT_TOLERANCE = 0.02
 
@@ -46,7 +46,6 @@ class _Pair:
     """What one worker made of one pair. Sizes are (width, height) as displayed."""
 
     image: decode.DecodedImage | None = None
-    thumbnail: bytes = b""
     mask: masks.Keys | None = None  # (height, width) at training size
     keys: npt.NDArray[np.int64] | None = None  # the distinct keys at full size
     counts: npt.NDArray[np.int64] | None = None  # pixels of each at full size
@@ -110,7 +109,9 @@ class Survey:
         on_pair: Callable[[], None],
     ) -> None:
         """Decode every pair; to the cache while nothing is wrong. ``size`` is (height, width)."""
-        pairs = zip(samples, _decoded(self.labeller, archive, samples, size), strict=True)
+        pairs = zip(
+            samples, _decoded(self.labeller, archive, samples, size, with_pixels=writer is not None), strict=True
+        )
         for position, (sample, pair) in enumerate(pairs):
             flaws = [detail for code, _, detail in pair.problems if code not in _HARMLESS]
             if flaws:
@@ -127,8 +128,8 @@ class Survey:
         self.num_snapped += pair.num_snapped
         if pair.is_lossy:
             self.lossy.append(name)
-        self.histogram.add(pair.keys, pair.counts)
         if pair.area_keys is not None:
+            self.histogram.add(pair.keys, pair.counts)
             self.areas.add(*masks.distinct(pair.area_keys))
         if not self._number(pair.keys, pair.counts):
             return
@@ -137,8 +138,8 @@ class Survey:
         if pair.image is None:
             return
         self.num_deep_images += pair.image.is_deep
-        self.thumbnails.append(pair.thumbnail)
-        if writer is not None and self.is_sound:
+        self.thumbnails.append(pair.image.thumbnail)
+        if writer is not None and pair.image.pixels is not None and self.is_sound:
             writer.append(pair.image.pixels, codes)
 
     def _number(self, keys: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> bool:
@@ -167,13 +168,12 @@ def _bits(codes: npt.NDArray[np.integer]) -> int:
     return bits
 
 
-def _read(archive: Archive, sample: Sample, labeller: Labeller, size: tuple[int, int]) -> _Pair:
-    """What every thread does with a pair."""
+def _read(archive: Archive, sample: Sample, labeller: Labeller, size: tuple[int, int], *, with_pixels: bool) -> _Pair:
+    """What every thread does with a pair. Without pixels, the image is decoded and not resized."""
     pair = _Pair()
     image_name, mask_name = archive.names[sample.image], archive.names[sample.truth.member]
     try:
-        pair.image = decode.read_image(archive.read(sample.image), *size)
-        pair.thumbnail = similarity.thumbnail(pair.image.pixels)
+        pair.image = decode.read_image(archive.read(sample.image), size if with_pixels else None)
     except (decode.DecodeError, MemberError) as error:
         pair.problems.append(_problem(error, image_name))
     try:
@@ -185,7 +185,7 @@ def _read(archive: Archive, sample: Sample, labeller: Labeller, size: tuple[int,
     pair.is_lossy, pair.num_snapped = found.is_lossy, found.num_snapped
     pair.problems += _size_problem(pair, found.keys, image_name, mask_name)
     pair.keys, pair.counts = masks.distinct(found.keys)
-    may_be_blurred = found.is_lossy or found.keys.max() >= masks.COLOUR or len(pair.keys) > _FEW_KEYS
+    may_be_blurred = found.is_lossy or len(pair.keys) > _FEW_KEYS
     if may_be_blurred and not labeller.has_snapped:
         pair.area_keys = snapping.inside_areas(found.keys, is_lossy=found.is_lossy)
     pair.mask = decode.resize_nearest(found.keys, *size)
@@ -202,14 +202,16 @@ def _size_problem(pair: _Pair, keys: masks.Keys, image_name: str, mask_name: str
     return [("mask.resized" if is_alike else "pair.size_mismatch", mask_name, detail)]
 
 
-def _decoded(labeller: Labeller, archive: Archive, samples: Sequence[Sample], size: tuple[int, int]) -> Iterator[_Pair]:
+def _decoded(
+    labeller: Labeller, archive: Archive, samples: Sequence[Sample], size: tuple[int, int], *, with_pixels: bool
+) -> Iterator[_Pair]:
     """All pairs in order. At most two per thread are under way, so memory does not grow with their number."""
     threads = min(_MAX_THREADS, len(os.sched_getaffinity(0)))
     pending: deque[Future[_Pair]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
             for sample in samples:
-                pending.append(pool.submit(_read, archive, sample, labeller, size))
+                pending.append(pool.submit(_read, archive, sample, labeller, size, with_pixels=with_pixels))
                 if len(pending) >= 2 * threads:
                     yield pending.popleft().result()
             while pending:
