@@ -109,6 +109,12 @@ def read_image(content: bytes, height: int, width: int) -> DecodedImage:
         return DecodedImage(np.asarray(resized), upright.size, is_deep)
 
 
+def displayed_size(content: bytes) -> tuple[int, int]:
+    """(width, height) of an image as displayed; ``DecodeError`` for what cannot be decoded."""
+    with opened(content) as image:
+        return ImageOps.exif_transpose(image).size
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB":
         return image
