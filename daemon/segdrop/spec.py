@@ -63,7 +63,8 @@ class InspectSpec(_Spec):
 class CheckSpec(_Spec):
     """The full check of one ZIP: every byte read, every pixel decoded, the cache built.
 
-    Answers: ``report_path`` (``segdrop.dataset.report.CheckReport``), and, where there is no fault, ``cache_dir``.
+    Answers: ``report_path`` (``segdrop.dataset.report.CheckReport``), where there is no fault ``cache_dir``, and as
+    far as truth can be read, overlays to look at in ``samples_dir`` (which exists).
     """
 
     job: str | None
@@ -79,6 +80,17 @@ class CheckSpec(_Spec):
     progress_path: Path | None
     error_path: Path
     lock_path: Path | None
+    samples_dir: Path | None = None
+
+
+class ConvertSpec(CheckSpec):
+    """The full check of one ZIP, then the canonical layout of it, if there is no fault.
+
+    Answers: ``report_path`` with the check's report, and the ZIP at ``output_path``: somebody else gives it its name.
+    """
+
+    output_path: Path
+    skip_bad: bool  #: leave out pairs that cannot be used, if they are not more than half
 
 
 class TrainingSpec(_Spec):

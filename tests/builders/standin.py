@@ -9,6 +9,7 @@ plan, a JSON file named by ``STANDIN_PLAN``: behaviours by the input's name, ``"
     ending     raise, die (SIGKILL), silent (exit 0 without an answer), full (ENOSPC), not_finite; else: success
     ending_at  before which epoch it ends so (default: after the last)
     times      how many starts end so; the ones after that succeed
+    size       of the model, in bytes (default: some hundred thousand)
     further    true: each start ends so after one more epoch, until there is none left
 
 Each start adds the line ``input name, PID, first epoch`` to ``starts.log`` beside the plan. No numpy, no pydantic:
@@ -111,7 +112,7 @@ class Standin:
         }
 
     def answer(self, epochs: int) -> None:
-        durable.write_bytes(self.path("model"), self.name.encode() * 100_000)
+        durable.write_bytes(self.path("model"), (self.name.encode() * 100_000)[: self.behaviour.get("size")])
         rows = "".join(f"{epoch + 1},0.5\n" for epoch in range(epochs))
         durable.write_bytes(self.path("history"), f"epoch,loss\n{rows}".encode())
         durable.write_json(

@@ -116,6 +116,12 @@ def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image if image.size == (width, height) else image.resize((width, height), Image.Resampling.BILINEAR)
 
 
+def displayed_size(content: bytes) -> tuple[int, int]:
+    """(width, height) of an image as displayed; ``DecodeError`` for what cannot be decoded."""
+    with opened(content) as image:
+        return ImageOps.exif_transpose(image).size
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB":
         return image

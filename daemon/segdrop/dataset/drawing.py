@@ -19,11 +19,18 @@ def draw(drawing: Drawing, image_size: tuple[int, int]) -> Values:
     the image is cut off. ``decode.DecodeError`` for a bitmap that cannot be decoded.
     """
     width, height = drawing.size or image_size
+    _limit(width, height)
     values = np.zeros((height, width), np.uint16)
     scale = (width, height) if drawing.is_relative else (1, 1)
     for shape in drawing.shapes:
         _paint(values, shape, scale)
     return values
+
+
+def _limit(width: int, height: int) -> None:
+    """An annotation may claim any size, and no more is held than of an image."""
+    if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
+        raise decode.DecodeError("image.too_large", f"its annotation says {width}x{height} pixels")
 
 
 def _paint(values: Values, shape: Shape, scale: tuple[int, int]) -> None:
@@ -71,6 +78,7 @@ def _paint_polygon(values: Values, polygon: Polygon, scale: tuple[int, int]) -> 
 
 def _runs(runs: Runs) -> npt.NDArray[np.bool_]:
     """(height, width): run lengths, beginning with pixels that are off."""
+    _limit(runs.width, runs.height)
     total = runs.width * runs.height
     lengths = np.asarray(runs.lengths, np.int64)
     covered = np.zeros(total, np.bool_)
@@ -90,42 +98,49 @@ def _bitmap(content: bytes) -> npt.NDArray[np.bool_]:
 
 
 def _brush(brush: Brush) -> npt.NDArray[np.bool_]:
-    """The alpha channel of Label Studio's code (label-studio-converter, brush.py: ``decode_rle``)."""
-    code = np.unpackbits(np.frombuffer(brush.code, np.uint8))
-    alpha = _BitReader(code).image(brush.width * brush.height * 4)[3::4]
-    return alpha.reshape(brush.height, brush.width) > 0
+    """Where the alpha channel of Label Studio's code is not zero (label-studio-converter, brush.py: ``decode_rle``)."""
+    _limit(brush.width, brush.height)
+    total = brush.width * brush.height * 4
+    alpha = _BitReader(brush.code).image(total)[3::4]
+    return alpha.reshape(brush.height, brush.width)
 
 
 class _BitReader:
-    """Numbers of any width from an array of bits."""
+    """Numbers of any width from bytes."""
 
-    def __init__(self, bits: npt.NDArray[np.uint8]) -> None:
-        self._bits = bits
+    def __init__(self, code: bytes) -> None:
+        self._code = code
+        self._bits = np.unpackbits(np.frombuffer(code, np.uint8))
         self._position = 0
 
     def number(self, width: int) -> int:
-        value = 0
-        for bit in self._bits[self._position : self._position + width]:
-            value = value << 1 | int(bit)
-        self._position += width
-        return value
+        start, stop = self._position, self._position + width
+        if stop > len(self._bits):
+            raise decode.DecodeError("annotation.invalid", "a brush stroke ends early")
+        self._position = stop
+        last = -(-stop // 8)
+        return int.from_bytes(self._code[start // 8 : last], "big") >> (8 * last - stop) & ((1 << width) - 1)
 
-    def image(self, wanted: int) -> npt.NDArray[np.uint8]:
-        """``wanted`` values: a header, then runs, each of one repeated value or of as many values as it says."""
+    def any_set(self, width: int, count: int) -> npt.NDArray[np.bool_]:
+        """For each of ``count`` numbers whether it is not zero; all at once, since most of a stroke's edge is such."""
+        stop = self._position + width * count
+        if stop > len(self._bits):
+            raise decode.DecodeError("annotation.invalid", "a brush stroke ends early")
+        numbers = self._bits[self._position : stop].reshape(count, width)
+        self._position = stop
+        return np.asarray(numbers.any(axis=1), np.bool_)
+
+    def image(self, wanted: int) -> npt.NDArray[np.bool_]:
+        """Which of ``wanted`` values are not zero: a header, then runs, each of one value repeated or of as many."""
         total, word = self.number(32), self.number(5) + 1
         widths = [self.number(4) + 1 for _ in range(4)]
         if total != wanted:
             raise decode.DecodeError("annotation.invalid", f"a brush stroke has {total} values, the image {wanted}")
-        values = np.zeros(total, np.uint8)
+        values = np.zeros(total, np.bool_)
         filled = 0
-        while filled < total and self._position < len(self._bits):
-            repeats = self.number(1)
-            count = self.number(widths[self.number(2)]) + 1
-            stop = min(filled + count, total)
-            if repeats:
-                values[filled:stop] = self.number(word)
-            else:
-                for position in range(filled, stop):
-                    values[position] = self.number(word)
-            filled = stop
+        while filled < total:
+            is_repeated = self.number(1)
+            count = min(self.number(widths[self.number(2)]) + 1, total - filled)
+            values[filled : filled + count] = self.number(word) > 0 if is_repeated else self.any_set(word, count)
+            filled += count
         return values

@@ -39,8 +39,32 @@ class DatasetSummary(_Report):
     assumptions: list[str]
 
 
+class Understood(_Report):
+    """As far as a dataset was understood that cannot be used. ``None``: an issue says why it is not known.
+
+    Counts of pairs are by the ZIP's own split, where it has one, and before any is found to be at fault.
+    """
+
+    layout: str
+    reason: str
+    pairs: int
+    train: int
+    val: int
+    test: int
+    mask_encoding: str | None = None
+    ignore_index: int | None = None
+    classes: list[str] | None = None
+    mask_values: list[int | str] | None = None
+    class_pixels: list[int] | None = None
+    ignored_pixels: int | None = None
+    assumptions: list[str] = []
+
+
 class CheckReport(_Report):
-    """The full check's answer. ``dataset`` is there exactly where no issue is a fault."""
+    """The full check's answer. ``dataset`` is there exactly where no issue is a fault.
+
+    Where some are, ``understood`` says how far it got, if a layout was recognised at all.
+    """
 
     input_bytes: int
     input_sha256: str
@@ -48,6 +72,7 @@ class CheckReport(_Report):
     request: dict[str, Any] | None
     issues: list[dict[str, Any]]
     dataset: DatasetSummary | None
+    understood: Understood | None = None
     peak_rss_bytes: int
     seconds: float
 
@@ -58,6 +83,10 @@ class CheckReport(_Report):
     def issue_list(self) -> list[Issue]:
         return [Issue.from_json(issue) for issue in self.issues]
 
+
+#: in the first bytes of every overlay: by it we know the files that a later check may replace
+OVERLAY_MARK = b"segdrop overlay"
+OVERLAY_MARK_WITHIN_BYTES = 128
 
 #: the index file in the cache folder
 CACHE_INDEX_NAME = "index.json"

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 _CIRCLE_POINTS = 72
+#: pixels from the corner; single precision, in which rings are kept, is still exact to a pixel here
+_FARTHEST = 1e7
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,12 @@ Shape = Polygon | Runs | Bitmap | Brush
 
 
 def ring(points: Iterable[Sequence[float]]) -> "array[float]":
-    """(x, y) pairs as a ring; ``ValueError`` or ``TypeError`` for anything else, or numbers that are not finite."""
+    """(x, y) pairs as a ring; ``ValueError`` or ``TypeError`` for anything else, or numbers that no image has."""
     flat = array("f")
     for x, y in points:
-        if not (math.isfinite(x) and math.isfinite(y)):
-            raise ValueError("a coordinate is not a finite number")
+        # so written, NaN fails too, and integers too large for a float
+        if not (abs(x) <= _FARTHEST and abs(y) <= _FARTHEST):
+            raise ValueError("a coordinate is not a number of pixels")
         flat.extend((float(x), float(y)))
     return flat
 

@@ -93,7 +93,12 @@ class Survey:
     @property
     def is_sound(self) -> bool:
         """Whether every pair could be decoded and used."""
-        return not self.findings.codes() - _HARMLESS and not self.has_too_many_keys
+        return not self.bad_codes and not self.has_too_many_keys
+
+    @property
+    def bad_codes(self) -> set[str]:
+        """What is wrong with pairs that cannot be used."""
+        return self.findings.codes() - _HARMLESS
 
     @property
     def is_readable(self) -> bool:

@@ -6,6 +6,7 @@ All issues are collected; a later part is left out only where an earlier fault m
 import contextlib
 import errno
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +19,18 @@ from segdrop.dataset.classes import IGNORE, ClassReading
 from segdrop.dataset.inspection import Inspection
 from segdrop.dataset.labelling import Labeller
 from segdrop.dataset.progress import Progress
-from segdrop.dataset.report import CacheIndex, DatasetSummary
+from segdrop.dataset.report import CacheIndex
 from segdrop.dataset.samples import Sample
 from segdrop.dataset.snapping import key_text
 from segdrop.dataset.source import Archive
 from segdrop.dataset.survey import Survey
+from segdrop.dataset.understanding import Understanding, summary
 from segdrop.errors import DataError, Issue, UnavailableError, has_fault
 from segdrop.request import Request
 from segdrop.spec import CheckSpec
 
 _SHOWN_VALUES = 10
+_DAMAGED = "archive.corrupt"
 
 
 def _without(issues: Sequence[Issue], code: str) -> list[Issue]:
@@ -35,27 +38,62 @@ def _without(issues: Sequence[Issue], code: str) -> list[Issue]:
 
 
 def checked_pixels(
-    archive: Archive, found: Inspection, samples: list[Sample], spec: CheckSpec, progress: Progress
-) -> DatasetSummary | None:
-    """Decode what can be decoded; the summary where nothing at all is at fault."""
+    archive: Archive,
+    found: Inspection,
+    samples: list[Sample],
+    spec: CheckSpec,
+    progress: Progress,
+    *,
+    skip_bad: bool = False,
+) -> Understanding:
+    """Decode what can be decoded; with a summary where nothing at all is at fault.
+
+    ``skip_bad``: pairs that cannot be used are left out with warnings, if they are not more than half.
+    """
     decode.configure(spec.limits.max_image_pixels)
-    cache_dir = None if has_fault(found.issues) else spec.cache_dir
     legend = [colour for colour, _ in found.names.colours] if found.names else []
-    survey = Survey(Labeller(legend))
+    left_out: list[str] = []
+    if skip_bad:
+        samples, left_out = _usable(archive, found, samples, Labeller(legend), progress)
+    cache_dir = None if has_fault(found.issues) else spec.cache_dir
     try:
-        summary, verdict = _surveyed(archive, found, samples, survey, cache_dir, progress)
+        understanding, verdict = _surveyed(archive, found, samples, Survey(Labeller(legend)), cache_dir, progress)
         if verdict is not None:
             found.issues.append(_swapped(archive, samples, verdict) or verdict.issue)
             if verdict.snapper is not None:
                 survey = Survey(Labeller(legend, verdict.snapper))
-                summary, _ = _surveyed(archive, found, samples, survey, cache_dir, progress)
+                progress.extend(len(samples))
+                understanding, _ = _surveyed(archive, found, samples, survey, cache_dir, progress)
     except OSError as error:
         if cache_dir is not None:
             durable.remove_tree(cache_dir)  # half a cache is of no use, and the space is wanted
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UnavailableError("disk.full", f"no space for the decoded images: {error}") from error
         raise
-    return summary
+    understanding.left_out = left_out
+    return understanding
+
+
+def _usable(
+    archive: Archive, found: Inspection, samples: list[Sample], labeller: Labeller, progress: Progress
+) -> tuple[list[Sample], list[str]]:
+    """The samples that can be used, and what is wrong with the others, which becomes a matter of warnings.
+
+    All of them where more than half is at fault. Every damaged member was at fault before; it need not be now.
+    """
+    survey = Survey(labeller)
+    progress.extend(len(samples))
+    survey.run(archive, samples, (found.request or Request().resolved()).size, None, progress.step)
+    if 2 * len(survey.bad) > len(samples):
+        return samples, []
+    found.issues = [_excused(issue) if issue.code == _DAMAGED else issue for issue in found.issues]
+    found.issues += [_excused(issue) for issue in survey.issues() if issue.code in survey.bad_codes - {_DAMAGED}]
+    good = [sample for position, sample in enumerate(samples) if position not in survey.bad]
+    return good, [survey.bad[position] for position in sorted(survey.bad)]
+
+
+def _excused(issue: Issue) -> Issue:
+    return replace(issue, severity=Severity.WARNING, message=f"{issue.message}; left out, as asked")
 
 
 def _swapped(archive: Archive, samples: list[Sample], verdict: blur.Verdict) -> Issue | None:
@@ -73,41 +111,47 @@ def _surveyed(
     survey: Survey,
     cache_dir: Path | None,
     progress: Progress,
-) -> tuple[DatasetSummary | None, blur.Verdict | None]:
-    """One pass over the pixels; a verdict instead of a summary where blurred masks want another."""
+) -> tuple[Understanding, blur.Verdict | None]:
+    """One pass over the pixels; with a verdict instead of classes where blurred masks want another."""
     request = found.request or Request().resolved()
     with contextlib.ExitStack() as stack:
         writer = stack.enter_context(CacheWriter(cache_dir, *request.size)) if cache_dir is not None else None
         survey.run(archive, samples, request.size, writer, progress.step)
+        understanding = Understanding(samples, survey.labeller, frozenset(survey.bad))
         verdict = None if survey.labeller.has_snapped else blur.judge(survey, found.names)
         if verdict is not None and verdict.snapper is not None:
-            return None, verdict
+            return understanding, verdict
         # damaged members are on record already, all of them, from the pass over every byte
-        found.issues += _without(survey.issues(), "archive.corrupt")
-        return (None if verdict else _conclude(archive, found, samples, survey, writer)), verdict
+        found.issues += _without(survey.issues(), _DAMAGED)
+        if verdict is None:
+            _conclude(archive, found, understanding, survey, writer)
+        return understanding, verdict
 
 
 def _conclude(
-    archive: Archive, found: Inspection, samples: list[Sample], survey: Survey, writer: CacheWriter | None
-) -> DatasetSummary | None:
+    archive: Archive, found: Inspection, understanding: Understanding, survey: Survey, writer: CacheWriter | None
+) -> None:
     """Classes and split from what the survey saw."""
-    request = found.request
+    request, samples = found.request, understanding.samples
     if request is None or not survey.is_readable:
-        return None
+        return
     try:
         reading = class_map.apply(classes.read_keys(survey.pixels, found.names, request), request)
     except DataError as error:
         found.issues += error.issues
-        return None
-    class_pixels = _class_pixels(survey, reading)
+        return
+    class_pixels, ignored_pixels = _pixels(survey, reading)
+    understanding.reading = reading
+    understanding.class_pixels, understanding.ignored_pixels = class_pixels, ignored_pixels
     found.issues += reading.issues
     found.issues += _unknown_values(archive, samples, survey, reading)
     found.issues += _nothing_to_learn(class_pixels)
     if not survey.is_sound or split.shortage(samples) or has_fault(found.issues):
-        return None
+        return
     presence = [_class_bits(codes, survey.keys, reading) for codes in survey.cache_codes]
     images = similarity.centred(survey.thumbnails)
     sides = split.divide(samples, presence, request.val_fraction, request.seed, similarity.pieces(images))
+    understanding.sides = sides
     found.issues += classes.absent(reading.names, class_pixels)
     found.issues += _unlabelled_sides(presence, sides)
     found.issues += _leak(archive, samples, images, sides)
@@ -116,10 +160,10 @@ def _conclude(
     found.issues += plausibility.inversion(reading, class_pixels)
     found.issues += split.missing_classes(sides, presence, reading.names)
     if has_fault(found.issues):
-        return None
+        return
     if writer is not None:
         _finish_cache(writer, archive, samples, survey, reading, sides, request)
-    return _summary(found, survey, reading, sides, class_pixels, request)
+    understanding.summary = summary(found, survey, understanding, request)
 
 
 def _unknown_values(archive: Archive, samples: list[Sample], survey: Survey, reading: ClassReading) -> list[Issue]:
@@ -138,13 +182,15 @@ def _unknown_values(archive: Archive, samples: list[Sample], survey: Survey, rea
     return [Issue.of("mask.unknown_value", message, files=files)]
 
 
-def _class_pixels(survey: Survey, reading: ClassReading) -> list[int]:
-    """Pixels of each class over all masks at full size."""
-    pixels = [0] * len(reading.names)
+def _pixels(survey: Survey, reading: ClassReading) -> tuple[list[int], int]:
+    """Pixels of each class over all masks at full size, and those that are ignored."""
+    pixels, ignored = [0] * len(reading.names), 0
     for key, class_id in reading.lookup.items():
-        if class_id != IGNORE:
+        if class_id == IGNORE:
+            ignored += survey.pixels.get(key, 0)
+        else:
             pixels[class_id] += survey.pixels.get(key, 0)
-    return pixels
+    return pixels, ignored
 
 
 def _class_bits(codes: int, keys: Sequence[int], reading: ClassReading) -> int:
@@ -217,39 +263,4 @@ def _finish_cache(  # noqa: PLR0913, PLR0917  (what the check knows meets here)
             test=sides.test,
             names=[archive.names[sample.image] for sample in samples],
         )
-    )
-
-
-def _summary(
-    found: Inspection,
-    survey: Survey,
-    reading: ClassReading,
-    sides: split.Sides,
-    class_pixels: list[int],
-    request: Request,
-) -> DatasetSummary:
-    layout = found.reading
-    assumptions = [*(layout.assumptions if layout else ()), *reading.assumptions, *sides.assumptions]
-    if survey.num_snapped:
-        assumptions.append(f"{survey.num_snapped} pixels of nearly a colour of the legend were read as that colour")
-    if survey.num_deep_images:
-        assumptions.append(f"{survey.num_deep_images} images have 16 bits a channel: the upper 8 are used")
-    total = sum(survey.pixels.values())
-    return DatasetSummary(
-        layout=layout.layout if layout else "",
-        reason=layout.reason if layout else "",
-        pairs=len(sides.train) + len(sides.val) + len(sides.test),
-        train=len(sides.train),
-        val=len(sides.val),
-        test=len(sides.test),
-        num_classes=len(reading.names),
-        classes=list(reading.names),
-        mask_values=list(reading.values),
-        ignore_index=reading.ignore_index,
-        mask_encoding=reading.encoding.value,
-        split="given" if sides.is_given else "made",
-        image_size=list(request.size),
-        class_pixels=class_pixels,
-        ignored_pixels=total - sum(class_pixels),
-        assumptions=assumptions,
     )

@@ -7,7 +7,17 @@ from collections import Counter
 from dataclasses import replace
 from typing import Protocol
 
-from segdrop.dataset.layouts import paired
+from segdrop.dataset.layouts import (
+    coco,
+    coco_panoptic,
+    cvat,
+    label_studio,
+    label_studio_png,
+    labelme,
+    labelme_xml,
+    paired,
+    via,
+)
 from segdrop.dataset.samples import Reading, extension
 from segdrop.dataset.tree import Tree
 from segdrop.errors import DataError, Issue
@@ -33,9 +43,9 @@ class Layout(Protocol):
 #: the more specific first: a tier is asked only where none before it fits. Two of one tier that fit are a fault.
 TIERS: tuple[tuple[Layout, ...], ...] = (
     # a file or folder that only this tool or dataset has
-    (),
+    (coco_panoptic, label_studio_png),
     # annotation files whose content has to be looked at
-    (),
+    (coco, cvat, label_studio, labelme, labelme_xml, via),
     # pairs of image and mask, by names alone
     (paired,),
 )
