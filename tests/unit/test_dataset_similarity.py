@@ -7,6 +7,7 @@ from PIL import Image
 
 from builders import check, encoded, write_zip
 from segdrop.dataset import similarity, split
+from segdrop.dataset.cache import CacheReader
 from segdrop.dataset.report import CheckReport
 from segdrop.dataset.samples import MaskFile, Sample, Split
 
@@ -30,21 +31,20 @@ def thumbnails(pictures: list[np.ndarray]) -> similarity.Thumbnails:
 
 
 def test_pictures_that_have_nothing_in_common_are_no_video() -> None:
-    assert similarity.pieces(thumbnails([scene(number) for number in range(40)])) is None
+    assert similarity.groups(thumbnails([scene(number) for number in range(40)])) == list(range(40))
 
 
 def test_a_few_images_are_no_video() -> None:
-    assert similarity.pieces(thumbnails(video(0, 10))) is None
+    assert similarity.groups(thumbnails(video(0, 10))) == list(range(10))
 
 
 def test_videos_are_cut_where_the_scene_changes_and_where_they_get_long() -> None:
     pictures = [frame for number in range(0, 40, 10) for frame in video(number, 30)]
-    numbers = similarity.pieces(thumbnails(pictures))
-    assert numbers is not None
+    numbers = similarity.groups(thumbnails(pictures))
     assert numbers == sorted(numbers)
     for first in range(0, 120, 30):
         assert numbers[first] != numbers[first - 1]
-    lengths = np.bincount(numbers)
+    _, lengths = np.unique(numbers, return_counts=True)
     assert lengths.max() <= 6
     assert len(lengths) >= 20
 
@@ -69,7 +69,7 @@ def test_every_piece_is_on_one_side_of_a_split_that_we_make() -> None:
     sides = split.divide(samples, [1] * 100, 0.2, 0, pieces)
     assert not {pieces[i] for i in sides.train} & {pieces[i] for i in sides.val}
     assert 10 <= len(sides.val) <= 30
-    assert any("20 pieces of video" in said for said in sides.assumptions)
+    assert any("20 groups" in said for said in sides.assumptions)
 
 
 def test_a_split_that_the_zip_gives_stays_as_it_is() -> None:
@@ -99,4 +99,13 @@ def test_copies_on_both_sides_of_a_given_split_are_named(tmp_path: Path) -> None
 def test_a_video_without_a_split_is_divided_by_pieces(tmp_path: Path) -> None:
     report = checked(tmp_path / "data.zip", {"": [frame for n in range(0, 40, 10) for frame in video(n, 12)]})
     assert report.dataset is not None
-    assert any("pieces of video" in said for said in report.dataset.assumptions)
+    assert any("one video" in said for said in report.dataset.assumptions)
+
+
+def test_a_split_that_we_make_has_no_copies_on_both_sides(tmp_path: Path) -> None:
+    """Five pictures twice under other names: the second of each goes where the first is."""
+    report = checked(tmp_path / "data.zip", {"": [scene(number % 5) for number in range(10)]})
+    assert report.dataset is not None
+    assert "split.leak" not in {issue["code"] for issue in report.issues}
+    with CacheReader(tmp_path / "cache") as reader:
+        assert not {i % 5 for i in reader.index.val} & {i % 5 for i in reader.index.train}

@@ -42,9 +42,9 @@ class DecodeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
-    """An image at training size, and what it was before. Without a size asked for, there are no ``pixels``."""
+    """An image at training size, and what it was before."""
 
-    pixels: Bytes | None  # (height, width, 3)
+    pixels: Bytes  # (height, width, 3); none (0, 0, 3) where no size was asked for
     thumbnail: bytes  #: see ``similarity``
     size: tuple[int, int]  #: (width, height) as displayed, before resizing
     is_deep: bool  #: had 16 bits a channel
@@ -107,7 +107,7 @@ def read_image(content: bytes, size: tuple[int, int] | None) -> DecodedImage:
     with opened(content) as image:
         ImageOps.exif_transpose(image, in_place=True)
         rgb = _to_rgb(image)
-        pixels = None if size is None else np.asarray(_resized(rgb, size))
+        pixels = np.empty((0, 0, 3), np.uint8) if size is None else np.asarray(_resized(rgb, size))
         return DecodedImage(pixels, similarity.thumbnail(rgb), image.size, image.mode.startswith("I"))
 
 

@@ -56,7 +56,7 @@ def _pair(archive: Archive, sample: Sample, labeller: Labeller, reading: ClassRe
     width, height = _shown_size(size)
     keys = labeller.read(archive.read, sample.truth, size).keys
     ids = decode.resize_nearest(class_ids(keys, reading.lookup), height, width)
-    return decode.read_image(content, height, width).pixels, ids.astype(np.uint8, copy=False)
+    return decode.read_image(content, (height, width)).pixels, ids.astype(np.uint8, copy=False)
 
 
 def chosen(understanding: Understanding) -> list[tuple[str, int]]:

@@ -17,6 +17,8 @@ _NEAR, _NEAR_PART = 2.0, 0.15
 _FRAMES_PART = 0.5
 _FEWEST_FRAMES = 20
 _SAMPLED_PAIRS = 2_000
+#: so many images are compared with each other, at most
+_MOST_GROUPED = 4_000
 #: a side of the split that is compared is thinned to so many images
 _MOST_COMPARED = 1_000
 #: pieces that a video is cut into, at least, so that there is something to choose from
@@ -57,25 +59,41 @@ def usual_distance(images: Thumbnails) -> float:
     return float(np.median(_distances(images[first], images[second])))
 
 
-def pieces(images: Thumbnails) -> list[int] | None:
-    """For images in the order of their names: the number of the piece of video that each is in.
+def groups(images: Thumbnails) -> list[int]:
+    """For images in the order of their names: the number of the group that each is in, by its first image.
 
-    ``None`` where neighbours are not more alike than any two, so that each image stands for itself. A piece ends where
-    the scene changes, and where it gets too long to leave a choice.
+    Groups are pieces of video, else copies of one image (frames on both sides of a cut would tie a whole video
+    together). An image that is like no other is a group of its own.
     """
-    if len(images) < _FEWEST_FRAMES:
-        return None
     usual = usual_distance(images)
+    if (numbers := _pieces(images, usual)) is not None:
+        return numbers
+    numbers = list(range(len(images)))
+    if len(images) > _MOST_GROUPED:
+        return numbers
+    limit = min(_NEAR, _NEAR_PART * usual)
+    for position in range(1, len(images)):
+        for copied in np.flatnonzero(_distances(images[:position], images[position]) < limit)[:1]:
+            old, new = numbers[position], numbers[copied]
+            if old != new:
+                numbers = [new if number == old else number for number in numbers]
+    return numbers
+
+
+def _pieces(images: Thumbnails, usual: float) -> list[int] | None:
+    """The number of the piece of video that each is in; ``None`` where neighbours are not alike.
+
+    A piece ends where the scene changes, and where it gets too long to leave a choice.
+    """
     steps = _distances(images[1:], images[:-1])
-    if np.median(steps) >= _FRAMES_PART * usual:
+    if len(images) < _FEWEST_FRAMES or np.median(steps) >= _FRAMES_PART * usual:
         return None
     longest = max(_SHORTEST_PIECE, len(images) // _PIECES)
     numbers = [0]
-    length = 1
-    for step in steps:
+    for position, step in enumerate(steps, start=1):
+        length = position - numbers[-1]
         is_new = length >= longest or (step > usual and length >= _SHORTEST_PIECE)
-        numbers.append(numbers[-1] + is_new)
-        length = 1 if is_new else length + 1
+        numbers.append(position if is_new else numbers[-1])
     return numbers
 
 

@@ -91,12 +91,12 @@ def divide(
     presence: Sequence[int],
     val_fraction: float,
     seed: int,
-    pieces: Sequence[int] | None = None,
+    groups: Sequence[int] | None = None,
 ) -> Sides:
     """Train, validation and test positions, of samples that have no :func:`shortage`.
 
-    ``presence``: for each sample a bit mask, bit ``c`` set where class ``c`` has a pixel. ``pieces``: for each sample
-    the piece of video that it is in, which stays on one side.
+    ``presence``: for each sample a bit mask, bit ``c`` set where class ``c`` has a pixel. ``groups``: for each sample
+    the group that it is in, which stays on one side.
     """
     given = {side: [i for i, sample in enumerate(samples) if sample.split is side] for side in Split}
     loose = [i for i, sample in enumerate(samples) if sample.split is None]
@@ -111,22 +111,24 @@ def divide(
             f"the {len(test)} pairs of the test split are only evaluated, never trained on or selected by"
         )
     if not val:
-        units = _units(train, pieces)
+        units = _units(train, groups)
         keys = [samples[unit[0]].key for unit in units]
         bits = [functools.reduce(operator.or_, (presence[i] for i in unit)) for unit in units]
         chosen = {i for number in stratified(keys, bits, val_fraction, seed) for i in units[number]}
         val, train = sorted(chosen), [i for i in train if i not in chosen]
         assumptions.append(f"{len(val)} of {len(val) + len(train)} pairs were set aside for validation (seed {seed})")
         if len(units) < len(val) + len(train):
-            assumptions.append(f"they are {len(units)} pieces of video by their looks: each piece is on one side")
+            assumptions.append(
+                f"images that look like one video or copies of each other stay on one side: {len(units)} groups"
+            )
     return Sides(train, val, test, is_given, assumptions)
 
 
-def _units(positions: list[int], pieces: Sequence[int] | None) -> list[list[int]]:
-    """The positions, together where they are in one piece; each by itself if all are in one."""
+def _units(positions: list[int], groups: Sequence[int] | None) -> list[list[int]]:
+    """The positions, together where they are in one group; each by itself if all are in one."""
     together: dict[int, list[int]] = {}
     for position in positions:
-        together.setdefault(position if pieces is None else pieces[position], []).append(position)
+        together.setdefault(position if groups is None else groups[position], []).append(position)
     return list(together.values()) if len(together) > 1 else [[position] for position in positions]
 
 

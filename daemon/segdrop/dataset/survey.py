@@ -144,7 +144,7 @@ class Survey:
             return
         self.num_deep_images += pair.image.is_deep
         self.thumbnails.append(pair.image.thumbnail)
-        if writer is not None and pair.image.pixels is not None and self.is_sound:
+        if writer is not None and self.is_sound:
             writer.append(pair.image.pixels, codes)
 
     def _number(self, keys: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> bool:

@@ -150,7 +150,7 @@ def _conclude(
         return
     presence = [_class_bits(codes, survey.keys, reading) for codes in survey.cache_codes]
     images = similarity.centred(survey.thumbnails)
-    sides = split.divide(samples, presence, request.val_fraction, request.seed, similarity.pieces(images))
+    sides = split.divide(samples, presence, request.val_fraction, request.seed, similarity.groups(images))
     understanding.sides = sides
     found.issues += classes.absent(reading.names, class_pixels)
     found.issues += _unlabelled_sides(presence, sides)
