@@ -116,10 +116,14 @@ def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image if image.size == (width, height) else image.resize((width, height), Image.Resampling.BILINEAR)
 
 
-def displayed_size(content: bytes) -> tuple[int, int]:
-    """(width, height) of an image as displayed; ``DecodeError`` for what cannot be decoded."""
+def read_to_show(content: bytes, max_side: int) -> tuple[Bytes, tuple[int, int]]:
+    """An image (height, width, 3) for people, at most so large, and its own (width, height) as displayed."""
     with opened(content) as image:
-        return ImageOps.exif_transpose(image).size
+        ImageOps.exif_transpose(image, in_place=True)
+        rgb = _to_rgb(image)
+        scale = min(1.0, max_side / max(rgb.size))
+        width, height = (max(1, round(side * scale)) for side in rgb.size)
+        return np.asarray(_resized(rgb, (height, width))), image.size
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -51,12 +51,10 @@ def write_samples(archive: Archive, understanding: Understanding, folder: Path) 
 
 def _pair(archive: Archive, sample: Sample, labeller: Labeller, reading: ClassReading) -> tuple[Bytes, Bytes]:
     """The image (height, width, 3) and its class ids (height, width), at the size that is shown."""
-    content = archive.read(sample.image)
-    size = decode.displayed_size(content)
-    width, height = _shown_size(size)
+    pixels, size = decode.read_to_show(archive.read(sample.image), MAX_SIDE)
     keys = labeller.read(archive.read, sample.truth, size).keys
-    ids = decode.resize_nearest(class_ids(keys, reading.lookup), height, width)
-    return decode.read_image(content, (height, width)).pixels, ids.astype(np.uint8, copy=False)
+    ids = decode.resize_nearest(class_ids(keys, reading.lookup), *pixels.shape[:2])
+    return pixels, ids.astype(np.uint8, copy=False)
 
 
 def chosen(understanding: Understanding) -> list[tuple[str, int]]:
@@ -99,13 +97,6 @@ def palette() -> Bytes:
     ids = np.arange(256)
     channels = [sum((ids >> (3 * step + channel) & 1) << (7 - step) for step in range(3)) for channel in range(3)]
     return np.stack(channels, axis=-1).astype(np.uint8)
-
-
-def _shown_size(size: tuple[int, int]) -> tuple[int, int]:
-    """(width, height) with at most ``MAX_SIDE`` on the longer side."""
-    width, height = size
-    scale = min(1.0, MAX_SIDE / max(width, height))
-    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _with_legend(picture: Image.Image, title: str, ids: Bytes, names: Sequence[str]) -> Image.Image:
