@@ -238,3 +238,10 @@ def test_greyscale_images_are_pairs_too(tmp_path: Path) -> None:
     report = check(write_zip(tmp_path / "data.zip", content))
     assert report.dataset is not None, report.issues
     assert report.dataset.pairs == 4
+
+
+@pytest.mark.parametrize("folder", ["SegmentationObject", "vis", "Overlays", "mask_color"])
+def test_pictures_of_masks_are_never_taken_for_images(folder: str) -> None:
+    tree = Tree([f"{folder}/a.jpg", "masks/a.png", "masks/b.png", f"{folder}/b.jpg"])
+    assert layouts.paired.signature(tree) == ""
+    assert [issue.code for issue in layouts.paired.explain(tree)] == ["layout.no_images"]

@@ -8,15 +8,23 @@ from dataclasses import replace
 from typing import Protocol
 
 from segdrop.dataset.layouts import (
+    ade20k,
+    bdd100k,
+    camvid,
+    cityscapes,
     coco,
     coco_panoptic,
     cvat,
+    instances,
+    kitti,
     label_studio,
     label_studio_png,
     labelme,
     labelme_xml,
     paired,
+    roboflow_masks,
     via,
+    voc,
 )
 from segdrop.dataset.samples import Reading, extension
 from segdrop.dataset.tree import Tree
@@ -43,9 +51,11 @@ class Layout(Protocol):
 #: the more specific first: a tier is asked only where none before it fits. Two of one tier that fit are a fault.
 TIERS: tuple[tuple[Layout, ...], ...] = (
     # a file or folder that only this tool or dataset has
-    (coco_panoptic, label_studio_png),
+    (ade20k, bdd100k, camvid, cityscapes, coco_panoptic, kitti, label_studio_png, roboflow_masks, voc),
     # annotation files whose content has to be looked at
     (coco, cvat, label_studio, labelme, labelme_xml, via),
+    # a folder of masks for each image
+    (instances,),
     # pairs of image and mask, by names alone
     (paired,),
 )

@@ -161,7 +161,7 @@ def _common(names: list[str]) -> tuple[str, str]:
 def num_shared(rows: Collection[Sequence[str]]) -> int:
     """How many elements at their beginning all rows have in common."""
     # what the first and the last in order share, all between them share
-    first, last = min(rows), max(rows)
+    first, last = min(rows, key=list), max(rows, key=list)
     differing = (place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b)
     return next(differing, min(len(first), len(last)))
 

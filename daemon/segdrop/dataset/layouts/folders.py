@@ -7,6 +7,7 @@ from enum import Enum
 from functools import lru_cache
 
 from segdrop.dataset.samples import Split
+from segdrop.dataset.tree import Tree
 
 
 class Role(Enum):
@@ -33,6 +34,13 @@ _MASKS = (
     *("segmentation", "segmentationmask", "segmask", "seg", "segmap", "target", "truth", "output", "y"),
     "labeledapprovedfull",
 )
+#: pictures of masks, which are neither; without a plural's s, too
+_DRAWINGS = frozenset(
+    {
+        *("segmentationobject", "visualization", "segmentationclassvisualization", "vi", "viz", "overlay", "preview"),
+        *("color", "colour", "colormap", "colormask", "maskcolor", "instance", "prediction", "pred"),
+    }
+)
 _PREFERENCE = {word: number for number, word in enumerate((*_IMAGES, *_MASKS))}
 
 
@@ -48,6 +56,16 @@ class Folder:
     def is_side(self) -> bool:
         """Whether the name says a side of the split and nothing else."""
         return self.split is not None and not self.word
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a file stands by the names of its folders. ``path`` lacks those of a role and a split."""
+
+    word: str
+    role: Role | None
+    split: Split | None
+    path: str
 
 
 def preference(word: str) -> int:
@@ -67,6 +85,40 @@ def meaning(name: str) -> Folder:
                 if cut != rest and _role(_singular(cut)):
                     return Folder(_singular(cut), _role(_singular(cut)), SPLIT_FOLDERS[side])
     return Folder(rest, _role(rest), split)
+
+
+def spot(path: str) -> Spot:
+    """The outermost folder of a role counts, and a side of the split around or right below it."""
+    *parts, name = path.split("/")
+    word, role, split, kept = "", None, None, []
+    is_below_role = False
+    for part in parts:
+        found = meaning(part)
+        if role is None and found.role is not None:
+            word, role, split = found.word, found.role, split or found.split
+            is_below_role = True
+            continue
+        if found.is_side and split is None and (role is None or is_below_role):
+            split = found.split
+        else:
+            kept.append(part)
+        is_below_role = False
+    return Spot(word, role, split, "/".join([*kept, name]))
+
+
+def is_drawing(path: str) -> bool:
+    """Whether a folder in the path is named for pictures of masks."""
+    return any(meaning(part).word in _DRAWINGS for part in path.split("/")[:-1])
+
+
+def root(tree: Tree) -> Tree:
+    """The tree from inside folders that only wrap the data, so that names are the same however they are packed."""
+    while (inner := tree.unwrapped()) is not None:
+        wrapper = meaning(inner.prefix[len(tree.prefix) : -1])
+        if wrapper.role is not None or wrapper.is_side:
+            break
+        tree = inner
+    return tree
 
 
 def _singular(word: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from segdrop.dataset import legends
 from segdrop.dataset.layouts import affixes, folders, together
-from segdrop.dataset.layouts.folders import SPLIT_FOLDERS, Role
+from segdrop.dataset.layouts.folders import SPLIT_FOLDERS, Role, Spot
 from segdrop.dataset.layouts.pairing import Place, Sides
 from segdrop.dataset.samples import Reading, Split, extension, is_image
 from segdrop.dataset.tree import Tree
@@ -25,16 +25,6 @@ NAME = "paired"
 _UNREAD_KINDS = frozenset({"mat", "npy", "npz", "nii", "gz", "h5", "zip", "tar"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Spot:
-    """Where a file stands by the names of its folders. ``path`` lacks those of a role and a split."""
-
-    word: str
-    role: Role | None
-    split: Split | None
-    path: str
-
-
 @dataclass(slots=True)
 class _Plan:
     """Which files are images and masks, by which reason; no reason, no pairs."""
@@ -44,53 +34,34 @@ class _Plan:
     assumptions: list[str] = field(default_factory=list)
 
 
-def _spot(path: str) -> _Spot:
-    """The outermost folder of a role counts, and a side of the split around or right below it."""
-    *parts, name = path.split("/")
-    word, role, split, kept = "", None, None, []
-    is_below_role = False
-    for part in parts:
-        found = folders.meaning(part)
-        if role is None and found.role is not None:
-            word, role, split = found.word, found.role, split or found.split
-            is_below_role = True
-            continue
-        if found.is_side and split is None and (role is None or is_below_role):
-            split = found.split
-        else:
-            kept.append(part)
-        is_below_role = False
-    return _Spot(word, role, split, "/".join([*kept, name]))
-
-
 def _plan(tree: Tree) -> _Plan:
-    spots = {member: _spot(path) for member, path in tree if is_image(path)}
+    spots = {member: folders.spot(path) for member, path in tree if is_image(path)}
     masks = _chosen(spots.values(), Role.MASK)
     images = _chosen(spots.values(), Role.IMAGE)
     if masks and images:
         reason = f"image files in {images}/ and {masks}/"
         return _Plan(reason, {m: _place(s) for m, s in spots.items() if s.word in (images, masks) and s.role})
-    others = {member: spot for member, spot in spots.items() if spot.role is None}
+    others = {member: spot for member, spot in spots.items() if spot.role is None and not folders.is_drawing(spot.path)}
     if masks and others:
         return _beside(spots, others, masks)
     return _together(tree)
 
 
-def _chosen(spots: Iterable[_Spot], role: Role) -> str:
+def _chosen(spots: Iterable[Spot], role: Role) -> str:
     """The word of the preferred folder of a role, nothing if there is none."""
     return min({spot.word for spot in spots if spot.role is role}, key=folders.preference, default="")
 
 
-def _place(spot: _Spot) -> Place:
+def _place(spot: Spot) -> Place:
     return Place(spot.role or Role.IMAGE, spot.split, spot.path)
 
 
-def _beside(spots: dict[int, _Spot], others: dict[int, _Spot], masks: str) -> _Plan:
+def _beside(spots: dict[int, Spot], others: dict[int, Spot], masks: str) -> _Plan:
     """Masks have a folder, and images are all that is elsewhere: their own common folder does not count."""
     num_shared = affixes.num_shared([spot.path.split("/")[:-1] for spot in others.values()])
     plan = _Plan(f"image files beside {masks}/")
     for member, spot in spots.items():
-        if spot.role is None:
+        if member in others:
             plan.places[member] = Place(Role.IMAGE, spot.split, "/".join(spot.path.split("/")[num_shared:]))
         elif spot.word == masks:
             plan.places[member] = _place(spot)
@@ -100,7 +71,7 @@ def _beside(spots: dict[int, _Spot], others: dict[int, _Spot], masks: str) -> _P
 
 def _together(tree: Tree) -> _Plan:
     """Images and masks in the same folders; a role in a folder's name means nothing here."""
-    spots = {member: _unroled(path) for member, path in tree if is_image(path)}
+    spots = {member: _unroled(path) for member, path in tree if is_image(path) and not folders.is_drawing(path)}
     paths = {member: f"{split}/{path}" for member, (split, path) in spots.items()}
     masks, reason = together.masks_among(paths)
     if not masks:
@@ -122,11 +93,12 @@ def _unroled(path: str) -> tuple[Split | None, str]:
 
 
 def signature(tree: Tree) -> str:
-    return _plan(tree).reason
+    return _plan(folders.root(tree)).reason
 
 
 def read(tree: Tree) -> Reading:
     """Pair images and masks; ``DataError`` where the tree has no such folders or files."""
+    tree = folders.root(tree)
     plan = _plan(tree)
     if not plan.reason:
         raise DataError(_missing(tree) or [Issue.of("layout.no_masks", "no image file has a name that says mask")])
@@ -148,7 +120,7 @@ def explain(tree: Tree) -> list[Issue]:
 def _missing(tree: Tree) -> list[Issue]:
     files: dict[Role | None, list[str]] = {Role.IMAGE: [], Role.MASK: [], None: []}
     for _, path in tree:
-        files[_spot(path).role].append(path)
+        files[folders.spot(path).role].append(path)
     has = {role: any(is_image(path) for path in files[role]) for role in Role}
     if not (any(has.values()) or all(files[role] for role in Role)):
         return []

@@ -1,16 +1,17 @@
 """Images and masks by split and key, paired and accounted for: what all layouts with a mask for each image share."""
 
-from collections.abc import Callable, Collection, Iterator
+import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from segdrop.codes import Severity
-from segdrop.dataset.layouts import affixes
+from segdrop.dataset.layouts import affixes, folders
 from segdrop.dataset.layouts.folders import Role
-from segdrop.dataset.samples import Coding, MaskFile, Sample, Split, extension, pairing_key
+from segdrop.dataset.samples import Coding, MaskFile, Sample, Split, extension, is_image, pairing_key
 from segdrop.dataset.tree import Tree
-from segdrop.errors import Issue
+from segdrop.errors import DataError, Issue
 
-_ROOT_FILES = {"segdrop.json"}
+_ROOT_FILES = {"segdrop.json", "readme.txt"}
 _SHOWN_KINDS = 8
 
 
@@ -23,6 +24,10 @@ class Place:
     path: str
 
 
+def sample_key(split: Split | None, path: str) -> str:
+    return f"{split}/{pairing_key(path)}" if split else pairing_key(path)
+
+
 @dataclass(slots=True)
 class Side:
     """All images, or all masks, by key; the split is in front of the key."""
@@ -32,7 +37,7 @@ class Side:
     clashes: list[int] = field(default_factory=list)
 
     def add(self, split: Split | None, path: str, member: int) -> None:
-        key = f"{split}/{pairing_key(path)}" if split else pairing_key(path)
+        key = sample_key(split, path)
         if key in self.members:
             self.clashes += [self.members[key], member]
         else:
@@ -56,20 +61,25 @@ class Sides:
         self.images, self.masks = Side(), Side()
         self.strays: list[int] = []
 
-    @classmethod
-    def of(cls, tree: Tree, place: Callable[[str], Place | None], used: Collection[int] = ()) -> "Sides":
-        """All files of the tree, by what ``place`` makes of their paths; ``used`` are read otherwise."""
-        sides = cls(tree)
-        for member, path in tree:
-            sides.add(member, path, place(path), is_used=member in used)
-        return sides
-
     def add(self, member: int, path: str, place: Place | None, *, is_used: bool = False) -> None:
         if place is not None:
             side = self.images if place.role is Role.IMAGE else self.masks
             side.add(place.split, place.path, member)
         elif path.casefold() not in _ROOT_FILES and not is_used:
             self.strays.append(member)
+
+    def demand_both(self) -> None:
+        """``DataError`` where there are no images or no masks at all."""
+        missing = [
+            Issue.of(code, f"there are no {what} where this layout has them")
+            for side, code, what in (
+                (self.images, "layout.no_images", "images"),
+                (self.masks, "layout.no_masks", "masks"),
+            )
+            if not side.members
+        ]
+        if missing:
+            raise DataError(missing)
 
     def pair(self, coding: Coding = Coding.STORED, *, by_affixes: bool = False) -> Pairs:
         """Equal keys are pairs; with ``by_affixes`` also names that differ by a prefix or an ending."""
@@ -112,6 +122,55 @@ class Sides:
     def _withholds_test(self) -> bool:
         """Whether no image of the test split has a mask: benchmarks keep that truth to themselves."""
         return Split.TEST not in self.masks.splits.values()
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """Where a dataset keeps its images and masks: patterns for whole paths in lower case.
+
+    Groups: ``name``, by which images and masks are paired, with ``site`` in front, if there is one; ``split``, a
+    folder that is part of the name where it is no side. ``others`` are files that are known and not needed.
+    """
+
+    images: re.Pattern[str]
+    masks: re.Pattern[str]
+    others: re.Pattern[str]
+
+    def place(self, path: str) -> Place | None:
+        if not is_image(path):
+            return None
+        folded = path.casefold()
+        for role, pattern in ((Role.MASK, self.masks), (Role.IMAGE, self.images)):
+            if (match := pattern.fullmatch(folded)) is not None:
+                groups = match.groupdict()
+                folder = groups.get("split") or ""
+                split = folders.meaning(folder).split
+                kept = f"{folder}/" if folder and split is None else ""
+                # an extension again, so that no dot within the name is taken for one
+                return Place(role, split, f"{groups.get('site') or ''}{kept}{groups['name']}.{extension(path)}")
+        return None
+
+    def knows(self, path: str) -> bool:
+        """Whether the file is one of the layout's that are not needed."""
+        return self.others.fullmatch(path.casefold()) is not None
+
+    def fits(self, tree: Tree) -> bool:
+        """Whether there are both images and masks."""
+        found: set[Role] = set()
+        for _, path in tree:
+            if (place := self.place(path)) is not None:
+                found.add(place.role)
+                if len(found) == len(Role):
+                    return True
+        return False
+
+    def sides(self, tree: Tree, used: Collection[int] = ()) -> Sides:
+        """All files of the tree; ``used`` are read otherwise. ``DataError`` where there are no images or no masks."""
+        sides = Sides(tree)
+        for member, path in folders.root(tree):
+            sides.add(member, path, self.place(path), is_used=member in used or self.knows(path))
+        sides.demand_both()
+        return sides
 
 
 def stray(tree: Tree, members: list[int]) -> list[Issue]:
