@@ -147,6 +147,7 @@ AVAILABLE: dict[str, tuple[object, ...]] = {
         "roboflow-masks",
         "via",
         "voc",
+        "yolo",
     ),
     "mode": ("full",),
     "time_budget_minutes": (None,),

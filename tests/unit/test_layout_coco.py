@@ -193,10 +193,10 @@ def test_size_of_run_lengths_stands_in_for_a_missing_one() -> None:
     def bare(whole: dict[str, Any]) -> None:
         for entry in whole["images"]:
             del entry["width"], entry["height"]
-        whole["annotations"][0]["segmentation"] = {"size": [32, 48], "counts": [5, 1531]}
+        whole["annotations"][0]["segmentation"] = {"size": [32, 64], "counts": [5, 2043]}
 
     sizes = [sample.truth.size for sample in read(made(bare)).samples if isinstance(sample.truth, Drawing)]
-    assert sizes == [(48, 32), None, None]
+    assert sizes == [(64, 32), None, None]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"images" "annotations" "categories"', b"\xff" * 50])

@@ -1,4 +1,4 @@
-"""Annotation files as text, JSON, XML and rows: read within limits; ``DataError`` for what cannot be read.
+"""Annotation files as text, JSON, YAML, XML and rows: read within limits; ``DataError`` for what cannot be read.
 
 What is inside was written by strangers: every value's type has to be looked at before it is used.
 """
@@ -12,6 +12,9 @@ from xml.etree import ElementTree as ET
 from segdrop.dataset.source import MemberError
 from segdrop.dataset.tree import Tree
 from segdrop.errors import DataError, Issue
+
+#: a thousand classes have some 30 000; PyYAML reads about 100 000 in a second
+_MOST_YAML_CHARACTERS = 1 << 18
 
 
 def invalid(tree: Tree, member: int, reason: str) -> DataError:
@@ -44,6 +47,21 @@ def load_json(tree: Tree, member: int) -> Any:  # noqa: ANN401  (whatever stands
         raise invalid(tree, member, f"it is no valid JSON ({error})") from None
     except (RecursionError, MemoryError):
         raise invalid(tree, member, "it is too large or too deeply nested") from None
+
+
+def load_yaml(tree: Tree, member: int) -> Any:  # noqa: ANN401  (whatever stands there)
+    """The file as lists, mappings and texts: nothing in it is taken for a number or a date ("no" is a class)."""
+    import yaml  # noqa: PLC0415  (few datasets have any)
+
+    content = text(tree, member)
+    if len(content) > _MOST_YAML_CHARACTERS:
+        raise invalid(tree, member, f"it has {len(content)} characters, more than any list of classes")
+    try:
+        return yaml.load(content, Loader=yaml.BaseLoader)  # noqa: S506  (this loader makes no objects)
+    except (yaml.YAMLError, ValueError) as error:
+        raise invalid(tree, member, f"it is no valid YAML ({' '.join(str(error).split())[:200]})") from None
+    except (RecursionError, MemoryError):
+        raise invalid(tree, member, "it is too deeply nested") from None
 
 
 def load_xml(tree: Tree, member: int) -> ET.Element:

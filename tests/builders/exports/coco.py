@@ -13,7 +13,7 @@ import numpy as np
 
 from builders.archives import encoded
 
-SIZE = (32, 48)  #: height, width
+SIZE = (32, 64)  #: height, width; powers of two, so that fractions of them are exact
 Export = tuple[dict[str, bytes], dict[str, np.ndarray]]
 
 

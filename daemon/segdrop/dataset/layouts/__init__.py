@@ -25,6 +25,7 @@ from segdrop.dataset.layouts import (
     roboflow_masks,
     via,
     voc,
+    yolo,
 )
 from segdrop.dataset.samples import Reading, extension
 from segdrop.dataset.tree import Tree
@@ -53,7 +54,7 @@ TIERS: tuple[tuple[Layout, ...], ...] = (
     # a file or folder that only this tool or dataset has
     (ade20k, bdd100k, camvid, cityscapes, coco_panoptic, kitti, label_studio_png, roboflow_masks, voc),
     # annotation files whose content has to be looked at
-    (coco, cvat, label_studio, labelme, labelme_xml, via),
+    (coco, cvat, label_studio, labelme, labelme_xml, via, yolo),
     # a folder of masks for each image
     (instances,),
     # pairs of image and mask, by names alone
