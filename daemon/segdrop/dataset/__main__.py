@@ -1,4 +1,4 @@
-"""The child that opens untrusted bytes: ``python -m segdrop.dataset inspect|check SPEC``.
+"""The child that opens untrusted bytes: ``python -m segdrop.dataset inspect|check|convert SPEC``.
 
 It answers through the files that the spec names, and exits with 0 once the answer is written, whatever
 it says.
@@ -18,7 +18,7 @@ from segdrop.dataset.source import Archive
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-_USAGE = "usage: python -m segdrop.dataset inspect|check SPEC"
+_USAGE = "usage: python -m segdrop.dataset inspect|check|convert SPEC"
 
 
 def _inspect(order: spec.InspectSpec, stop: child.StopFlag) -> None:
@@ -52,12 +52,17 @@ def _inspected(item: spec.InspectItem, order: spec.InspectSpec) -> dict[str, obj
 
 
 def _check(order: spec.CheckSpec, stop: child.StopFlag) -> None:
-    report = check(order, stop)
+    if isinstance(order, spec.ConvertSpec):
+        from segdrop.dataset.convert import convert  # noqa: PLC0415  (numpy and Pillow: not for every child)
+
+        report = convert(order, stop)
+    else:
+        report = check(order, stop)
     durable.write_json(order.report_path, report.model_dump(mode="json"))
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 2 or arguments[0] not in ("inspect", "check"):  # noqa: PLR2004  (command and file)
+    if len(arguments) != 2 or arguments[0] not in ("inspect", "check", "convert"):  # noqa: PLR2004  (command and file)
         sys.stderr.write(_USAGE + "\n")
         return errors.Exit.USAGE
     child.tie_to_parent()
@@ -74,12 +79,12 @@ def main(arguments: list[str]) -> int:
             stage="inspect",
             error_path=inspection.error_path,
         )
-    order = spec.CheckSpec.load(path)
+    order = (spec.ConvertSpec if command == "convert" else spec.CheckSpec).load(path)
     _limit(order.limits)
     return child.run(
         lambda stop: _check(order, stop),
         job=order.job,
-        stage="check",
+        stage=command,
         error_path=order.error_path,
         lock_path=order.lock_path,
     )
