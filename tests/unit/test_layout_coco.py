@@ -82,6 +82,23 @@ def test_same_image_name_in_two_splits_is_never_confused() -> None:
     assert codes(reading) == {"annotation.missing_image": "warning", "layout.stray_file": "note"}
 
 
+@pytest.mark.parametrize(
+    ("image", "reference"),
+    [("{}2017/v1/0.png", "v1/0.png"), ("{}/images/0.png", "0.png"), ("images/{}/0.png", "C:\\x\\0.png")],
+)
+def test_image_is_found_in_the_folders_of_its_split(image: str, reference: str) -> None:
+    content = {}
+    for side in ("val", "train"):
+        whole = exports.document([reference], [(0, 1, [exports.box(0, 0, 5, 5)])], exports.categories({1: "cat"}))
+        content |= {f"annotations/instances_{side}.json": json.dumps(whole).encode(), image.format(side): b""}
+    names = list(content)
+    reading = read(content)
+    assert [(names[sample.image], str(sample.split)) for sample in reading.samples] == [
+        (image.format(side), side) for side in ("train", "val")
+    ]
+    assert reading.issues == []
+
+
 def test_stuff_is_below_things_though_it_is_smaller(tmp_path: Path) -> None:
     images = ["0.png", "1.png"]
     listed = exports.categories({1: "cat", 183: "other"})
@@ -92,6 +109,16 @@ def test_stuff_is_below_things_though_it_is_smaller(tmp_path: Path) -> None:
     report, found, _ = read_back(content, tmp_path, exports.SIZE)
     assert report.dataset is not None, report.issues
     assert {int(value) for mask in found.values() for value in np.unique(mask)} == {0, 1}
+
+
+def test_size_that_no_image_may_have_is_refused_before_it_is_drawn(tmp_path: Path) -> None:
+    def huge(whole: dict[str, Any]) -> None:
+        for entry in whole["images"]:
+            entry.update(width=65_536, height=65_536)
+
+    report, _, _ = read_back(made(huge), tmp_path, exports.SIZE)
+    assert report.dataset is None
+    assert "image.too_large" in {issue["code"] for issue in report.issues}
 
 
 def test_annotations_in_any_order_and_ids_as_text_mean_the_same() -> None:

@@ -61,7 +61,7 @@ def test_split_of_folders_without_telling_names_is_as_the_yaml_says() -> None:
     for folder in ("a", "b", "c"):
         content |= {f"{folder}/images/x.png": b"", f"{folder}/labels/x.txt": POLYGON}
     assert sides(content) == {"a/images/x.png": Split.TRAIN, "b/images/x.png": Split.VAL, "c/images/x.png": None}
-    content["data.yaml"] = b"train: a/images\nval: a/images\nnames: [cat, dog]\n"
+    content["data.yaml"] = b"train: a/images\nval: a/images\ntest: a/images\nnames: [cat, dog]\n"
     assert set(sides(content).values()) == {None}
 
 

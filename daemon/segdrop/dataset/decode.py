@@ -67,6 +67,12 @@ def configure(max_image_pixels: int) -> None:
     warnings.filterwarnings("ignore", message=".*(EXIF|Metadata|Truncated File Read).*", category=UserWarning)
 
 
+def allow(width: int, height: int) -> None:
+    """``DecodeError`` for a size with more pixels than an image may have."""
+    if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
+        raise DecodeError("image.too_large", f"{width}x{height} are more than {Image.MAX_IMAGE_PIXELS} pixels")
+
+
 @contextmanager
 def opened(content: bytes) -> Iterator[Image.Image]:
     """The image, decoded and upright; ``DecodeError`` for whatever goes wrong meanwhile."""

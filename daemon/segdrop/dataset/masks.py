@@ -44,6 +44,7 @@ def read(read: Read, truth: Truth, image_size: tuple[int, int] | None, legend: C
             size = truth.size or image_size
             if size is None:
                 raise decode.DecodeError("image.unreadable", "its image cannot be read")
+            decode.allow(*size)  # the annotation file says it, and may say anything
             return TruthKeys(drawing.draw(truth, size), is_lossy=False)
 
 

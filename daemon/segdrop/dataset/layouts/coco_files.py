@@ -20,6 +20,7 @@ _PANOPTIC_KEY = b'"segments_info"'
 #: of COCO's own files, those that repeat the images for another task
 _OTHER_TASKS = ("captions_", "person_keypoints_", "image_info_")
 _MOST_PEEKED = 12
+_MOST_FOLDERS = 20
 
 
 @dataclass(slots=True)
@@ -144,8 +145,7 @@ def images(
     document: Document, index: ImageIndex, gathering: Gathering
 ) -> Iterator[tuple[str, dict[str, Any], int | None]]:
     """Ids of the images that a file lists, with their entries and members; ``None`` if they are not in the ZIP."""
-    folders = {path.rpartition("/")[0] for path in index.members.values()}
-    sides = sorted(folder for folder in folders if document.split and split_of(f"{folder}/") is document.split)
+    sides = _sides(document, index)
     seen = set()
     for entry in document.images:
         number = identity(entry.get("id")) if isinstance(entry, dict) else None
@@ -154,12 +154,24 @@ def images(
             gathering.invalid(document.member, "an image has no file name, or no id of its own")
             continue
         seen.add(number)
-        wanted = [*(f"{side}/{name}" for side in sides), name]
+        bare = name.replace("\\", "/").rpartition("/")[2]
+        wanted = [*(f"{side}/{name}" for side in sides), name, *(f"{side}/{bare}" for side in sides)]
         found = (index.find(reference, document.folder) for reference in wanted)
         member = next((image for image in found if image is not None and _is_meant(document, index, image)), None)
         if member is None:
             gathering.missing(document.member, name)
         yield number, entry, member
+
+
+def _sides(document: Document, index: ImageIndex) -> list[str]:
+    """Folders of the file's side of the split, if it has one: those that are named so, then some that hold images."""
+    if document.split is None:
+        return []
+    folders = sorted({path.rpartition("/")[0] for path in index.members.values()})
+    own = [folder for folder in folders if split_of(f"{folder}/") is document.split]
+    parts = [folder.split("/") for folder in own]
+    named = {"/".join(part[: i + 1]) for part in parts for i in range(len(part)) if split_of(f"{part[i]}/")}
+    return list(dict.fromkeys((*sorted(named), *own[:_MOST_FOLDERS])))
 
 
 def _is_meant(document: Document, index: ImageIndex, image: int) -> bool:

@@ -29,13 +29,14 @@ class Project:
     source: str = "the annotations"
     is_pose: bool = False  #: the numbers are boxes with key points
     listed: dict[int, tuple[int, Split]] = field(default_factory=dict)
-    folders: dict[str, Split] = field(default_factory=dict)  #: ends of folders, as the YAML has them
+    folders: dict[str, set[Split]] = field(default_factory=dict)  #: ends of folders, as the YAML has them
 
     def side(self, image: int, path: str) -> Split | None:
         if image in self.listed:
             return self.listed[image][1]
         folder = f"/{path.rpartition('/')[0]}/"
-        named = {split for end, split in self.folders.items() if f"/{end}/" in folder}
+        named = set().union(*(splits for end, splits in self.folders.items() if f"/{end}/" in folder))
+        # one folder for several sides says nothing
         return split_of(path) or (named.pop() if len(named) == 1 else None)
 
 
@@ -87,9 +88,7 @@ def _read_sides(content: dict[str, Any], project: Project, lists: dict[int, Spli
             if parts and parts[-1].casefold().endswith(".txt"):
                 lists.update({member: split for member, path in tree if path in ends})
             elif end := next((end for end in ends if any(f"/{end}/" in folder for folder in folders)), None):
-                project.folders.setdefault(end, split)
-                if project.folders[end] is not split:  # one folder for both sides says nothing
-                    del project.folders[end]
+                project.folders.setdefault(end, set()).add(split)
 
 
 def _read_list(
