@@ -157,6 +157,17 @@ def test_all_that_is_wrong_is_reported_together() -> None:
     assert any("VIA 3" in issue.message for issue in reading.issues)
 
 
+@pytest.mark.parametrize("text", ["\ud800", "\x1b[2J", "\u202eabc", "a\nb", "x" * 5000])
+def test_text_of_a_file_steers_no_terminal_and_fills_no_page(text: str) -> None:
+    region_of = {"shape_attributes": BOX, "region_attributes": {text: "cat", f"{text}2": "x"}}
+    found = exports.export({f"{i}.png": [region_of, region({"name": text})] for i in range(3)} | {f"{text}.png": []})
+    content = {"via_region_data.json": json.dumps(found).encode()} | {f"{i}.png": photo(i) for i in range(3)}
+    reading = read(content)
+    assert codes(reading).keys() == {"annotation.invalid", "annotation.missing_image", "classes.assumed"}
+    said = [*reading.assumptions, *(issue.message for issue in reading.issues)]
+    assert all(line.isprintable() and len(line) < 600 for line in said)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"regions": 1}', b"\xff" * 50])
 def test_json_that_is_something_else_is_not_taken_for_via(content: bytes) -> None:
     assert not via.signature(tree_of({"a.json": content, "a.csv": content, "a.png": b""}))

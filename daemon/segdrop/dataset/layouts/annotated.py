@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from segdrop.codes import Severity
 from segdrop.dataset import legends, shapes
 from segdrop.dataset import names as class_names
-from segdrop.dataset.layouts.complaints import Complaints
+from segdrop.dataset.layouts.complaints import Complaints, plain
 from segdrop.dataset.layouts.paired import SPLIT_FOLDERS
 from segdrop.dataset.matching import ImageIndex
 from segdrop.dataset.names import Names
@@ -148,7 +148,7 @@ class Gathering(Complaints):
         only = self._only_class([*listed, *sorted(used - set(listed))])
         others = sorted((used | {only}) - {"", *listed})
         if listed and others:
-            shown = ", ".join(others[:_SHOWN])
+            shown = ", ".join(map(plain, others[:_SHOWN]))
             self.assumptions.append(f"classes that {source} does not list come after those that it does: {shown}")
         values = class_names.numbers([*listed, *others])
         samples = self._samples(values, only)
@@ -174,7 +174,7 @@ class Gathering(Complaints):
             self.issues.append(Issue.of("annotation.unnamed", message, files=files, severity=Severity.FAULT))
             return ""
         only = real[0] if real else _ONLY_CLASS
-        message = f"{count} areas have no class name, and were taken for '{only}'"
+        message = f"{count} areas have no class name, and were taken for '{plain(only)}'"
         self.issues.append(Issue.of("annotation.unnamed", message, files=files, count=count))
         return only
 

@@ -7,6 +7,13 @@ from segdrop.codes import Severity
 from segdrop.errors import DataError, Issue
 
 _SHOWN = 3
+_MOST_CHARACTERS = 200
+
+
+def plain(text: str) -> str:
+    """Text out of somebody's file, fit for a message: on a line, without what would steer a terminal, not too long."""
+    short = text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in short)
 
 
 class Complaints:
@@ -28,7 +35,7 @@ class Complaints:
 
     def invalid(self, member: int, reason: str) -> None:
         """Part of a file is not what its tool writes; ``reason`` is a sentence ("a shape has no points")."""
-        self._invalid.append((member, reason))
+        self._invalid.append((member, plain(reason)))
 
     def missing(self, member: int, reference: str) -> None:
         """The image that a file names is not there."""
@@ -69,7 +76,7 @@ class Complaints:
 
     def _missing_images(self, num_images: int) -> Issue:
         references = sorted(self._missing)
-        shown = ", ".join(reference[:200] for reference in references[:_SHOWN])
+        shown = ", ".join(plain(reference) for reference in references[:_SHOWN])
         more = ", …" if len(references) > _SHOWN else ""
         return Issue.of(
             "annotation.missing_image",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from segdrop.dataset import annotations, shapes
 from segdrop.dataset.layouts import via_files
 from segdrop.dataset.layouts.annotated import Area, Gathering, members
+from segdrop.dataset.layouts.complaints import plain
 from segdrop.dataset.layouts.via_files import Record
 from segdrop.dataset.samples import Reading
 from segdrop.dataset.shapes import Polygon
@@ -62,7 +63,7 @@ def read(tree: Tree) -> Reading:
     for record in records:
         _read_record(found, record, attribute)
     if attribute in options:
-        return found.reading(NAME, options[attribute], f"the options of '{attribute}'")
+        return found.reading(NAME, options[attribute], f"the options of '{plain(attribute)}'")
     return found.reading(NAME, *found.listed_names())
 
 
@@ -84,10 +85,10 @@ def _class_attribute(found: Gathering, records: list[Record]) -> str:
         for key in sorted(counts)
         if any(_value(attributes, key) not in ("", _value(attributes, chosen)) for attributes in regions)
     ]
-    shown = f" (not {', '.join(others[:5])})" if others else ""
-    found.assumptions.append(f"the region attribute '{chosen}' names the classes{shown}")
+    shown = f" (not {plain(', '.join(others[:5]))})" if others else ""
+    found.assumptions.append(f"the region attribute '{plain(chosen)}' names the classes{shown}")
     if others and not _is_class_word(chosen):
-        message = f"regions have several attributes; '{chosen}' was taken for the class{shown}"
+        message = f"regions have several attributes; '{plain(chosen)}' was taken for the class{shown}"
         found.issues.append(Issue.of("classes.assumed", message))
     return chosen
 
