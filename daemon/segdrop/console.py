@@ -1,6 +1,6 @@
 """What the commands print: tables and the progress bar. No decisions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 from rich.console import Console
@@ -48,25 +48,33 @@ def issue_table(issues: Iterable[Issue]) -> Table:
 
 
 def understood_table(dataset: dict[str, Any]) -> Table:
-    """How a dataset was read, before anything that is wrong with it."""
+    """How a dataset was read, before anything that is wrong with it; as far as it is known."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    split = f"{dataset['train']} train, {dataset['val']} val, {dataset['test']} test ({dataset['split']})"
-    height, width = dataset["image_size"]
-    rows = {
-        "layout": dataset["layout"],
-        "pairs": dataset["pairs"],
-        "split": split,
-        "masks": dataset["mask_encoding"],
-        "ignored value": "none" if dataset["ignore_index"] is None else dataset["ignore_index"],
-        "training size": f"{height} x {width} pixels (height x width)",
-    }
-    for name, value in rows.items():
+    for name, value in _understood_rows(dataset):
         table.add_row(name, clean(value))
     for position, assumption in enumerate(dataset["assumptions"]):
         table.add_row("assumed" if position == 0 else "", clean(assumption))
     return table
+
+
+def _understood_rows(dataset: dict[str, Any]) -> Iterator[tuple[str, object]]:
+    reason = dataset.get("reason")
+    yield "layout", dataset["layout"] + (f": {reason}" if reason else "")
+    yield "pairs", dataset["pairs"]
+    sides = f"{dataset['train']} train, {dataset['val']} val, {dataset['test']} test"
+    if split := dataset.get("split"):
+        yield "split", f"{sides} ({split})"
+    elif dataset["train"] or dataset["val"] or dataset["test"]:
+        yield "split", f"{sides} (in the ZIP)"
+    if encoding := dataset["mask_encoding"]:
+        yield "masks", encoding
+        yield "ignored value", "none" if dataset["ignore_index"] is None else dataset["ignore_index"]
+    if ignored := dataset.get("ignored_pixels"):
+        yield "ignored pixels", f"{ignored / (ignored + sum(dataset['class_pixels'])):.2%}"
+    if size := dataset.get("image_size"):
+        yield "training size", f"{size[0]} x {size[1]} pixels (height x width)"
 
 
 def class_table(dataset: dict[str, Any]) -> Table:
@@ -122,6 +130,8 @@ def describe_progress(progress: dict[str, Any] | None) -> str:
         return ""
     if progress.get("stage") == "check":
         return f"checked {progress.get('done')} of {progress.get('total')} files"
+    if progress.get("stage") == "convert":
+        return f"converted {progress.get('done')} of {progress.get('total')} pairs"
     eta = progress.get("eta_seconds")
     parts = [f"epoch {progress.get('epoch')}/{progress.get('epochs')}"]
     if (loss := progress.get("loss")) is not None:
@@ -169,10 +179,14 @@ class ProgressDisplay:
             waiting = f"waiting for {state.waiting[0][0]}: {state.waiting[0][1]}" if state.waiting else "waiting"
             self._set("inbox", waiting, None, 1)
             return
-        progress = line.progress or {}
+        self.show(line.job, line.progress, line.state)
+
+    def show(self, subject: str, progress: dict[str, Any] | None, state: str = "starting") -> None:
+        """One job or file, with a child's progress, and its ``state`` while there is none."""
+        progress = progress or {}
         done = progress.get("step", progress.get("done"))
         total = progress.get("steps", progress.get("total", 1))
-        self._set(line.job, describe_progress(progress) or line.state, done, total)
+        self._set(subject, describe_progress(progress) or state, done, total)
 
     def _set(self, job: str, description: str, done: float | None, total: float) -> None:
         if self._task is None:

@@ -10,6 +10,6 @@ from segdrop.pipeline import Modules
 
 if __name__ == "__main__":
     modules = Modules(check="held_check", training="standin")
-    cli.Service = functools.partial(service.Service, modules=modules)  # type: ignore[misc,assignment]
+    cli.serve.Service = functools.partial(service.Service, modules=modules)  # type: ignore[misc,assignment]
     service._PAUSE_SECONDS = 1.0
     cli.main()

@@ -300,11 +300,11 @@ def start_daemon(root: Root, tracer: Tracer | None = None) -> int:
         os.environ["STANDIN_PLAN"] = str(root.control / "plan.json")
         process.Command.start = _ready_for_forks(tracer, root.control / "children.log")  # type: ignore[method-assign]
         modules = Modules(training="standin")
-        cli.Service = functools.partial(service.Service, modules=modules)  # type: ignore[misc,assignment]
+        cli.serve.Service = functools.partial(service.Service, modules=modules)  # type: ignore[misc,assignment]
         service._PAUSE_SECONDS = PAUSE_SECONDS
         if tracer is not None:
             tracer.install()
-        status = cli._serve(cli._load(root.config, None), until_drained=False)
+        status = cli.serve.serve(cli.options.load(root.config, None), until_drained=False)
     except BaseException:  # noqa: BLE001  (the process's end)
         traceback.print_exc()
     finally:

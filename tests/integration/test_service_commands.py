@@ -86,7 +86,8 @@ def test_check_of_a_good_zip_shows_what_was_understood(root: Root, good: Path) -
 def test_check_as_json_is_json_alone(root: Root, good: Path) -> None:
     result = run(root, "check", "--json", good)
     report = json.loads(result.stdout)
-    assert (result.returncode, report["dataset"]["pairs"], report["issues"]) == (0, 6, [])
+    assert (result.returncode, report["dataset"]["pairs"], report["understood"]) == (0, 6, None)
+    assert "fault" not in [issue["severity"] for issue in report["issues"]]
 
 
 def test_check_of_a_bad_zip_exits_with_65_and_names_all_that_is_wrong(root: Root, tmp_path: Path) -> None:
