@@ -145,6 +145,7 @@ AVAILABLE: dict[str, tuple[object, ...]] = {
         "labelme-xml",
         "paired",
         "roboflow-masks",
+        "supervisely",
         "via",
         "voc",
         "yolo",

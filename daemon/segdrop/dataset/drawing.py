@@ -10,6 +10,8 @@ from segdrop.dataset.shapes import Bitmap, Brush, Polygon, Runs, Shape
 
 Values = npt.NDArray[np.uint16]
 _LEAST_POINTS = 3
+#: looked at together: first a few, since most runs are followed by a long one
+_FEW_RUNS, _MANY_RUNS = 4, 1 << 16
 
 
 def draw(drawing: Drawing, image_size: tuple[int, int]) -> Values:
@@ -58,7 +60,10 @@ def _put(values: Values, covered: npt.NDArray[np.bool_], left: int, top: int, va
 def _paint_polygon(values: Values, polygon: Polygon, scale: tuple[int, int]) -> None:
     """Within the box around the polygon only: the cost is that of its area."""
     height, width = values.shape
-    rings = [np.frombuffer(ring, np.float32).reshape(-1, 2) * scale for ring in polygon.rings]
+    # fractions of the image, in single precision, come to 8.999999 where 9 is meant
+    rings = [
+        (np.frombuffer(ring, np.float32).reshape(-1, 2).astype(np.float64) * scale).round(3) for ring in polygon.rings
+    ]
     if not rings or len(rings[0]) < _LEAST_POINTS:
         return
     low = np.floor(rings[0].min(axis=0)).astype(np.int64).clip(0, (width, height))
@@ -139,8 +144,35 @@ class _BitReader:
         values = np.zeros(total, np.bool_)
         filled = 0
         while filled < total:
-            is_repeated = self.number(1)
-            count = min(self.number(widths[self.number(2)]) + 1, total - filled)
-            values[filled : filled + count] = self.number(word) > 0 if is_repeated else self.any_set(word, count)
-            filled += count
+            short = self._short_runs(widths[0], word, total - filled)
+            values[filled : filled + len(short)] = short
+            filled += len(short)
+            if filled < total:
+                is_repeated = self.number(1)
+                count = min(self.number(widths[self.number(2)]) + 1, total - filled)
+                values[filled : filled + count] = self.number(word) > 0 if is_repeated else self.any_set(word, count)
+                filled += count
         return values
+
+    def _short_runs(self, width: int, word: int, wanted: int) -> npt.NDArray[np.bool_]:
+        """The values, ``wanted`` at most, of all runs from here on that are as long in bits as the shortest.
+
+        Such a run has choice 0 of the widths, and one value: repeated, or alone. A stroke can have millions of them.
+        """
+        length = 3 + width + word
+        found = [np.zeros(0, np.bool_)]
+        num_tried = _FEW_RUNS
+        while True:
+            num_tried = min(num_tried, (len(self._bits) - self._position) // length)
+            runs = self._bits[self._position : self._position + num_tried * length].reshape(-1, length)
+            counts = runs[:, 3 : 3 + width] @ (1 << np.arange(width)[::-1]) + 1
+            is_other = runs[:, 1] | runs[:, 2] | ((runs[:, 0] == 0) & (counts > 1))
+            # the run that has the last value wanted is the last, too
+            is_other |= np.concatenate(([0], counts.cumsum()[:-1])) >= wanted
+            num_short = int(is_other.argmax()) if is_other.any() else num_tried
+            found.append(np.repeat(runs[:num_short, 3 + width :].any(axis=1), counts[:num_short])[:wanted])
+            wanted -= len(found[-1])
+            self._position += num_short * length
+            if num_short < num_tried or not num_tried:
+                return np.concatenate(found)
+            num_tried = min(8 * num_tried, _MANY_RUNS)

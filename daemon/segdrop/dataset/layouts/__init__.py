@@ -23,6 +23,7 @@ from segdrop.dataset.layouts import (
     labelme_xml,
     paired,
     roboflow_masks,
+    supervisely,
     via,
     voc,
     yolo,
@@ -52,7 +53,7 @@ class Layout(Protocol):
 #: the more specific first: a tier is asked only where none before it fits. Two of one tier that fit are a fault.
 TIERS: tuple[tuple[Layout, ...], ...] = (
     # a file or folder that only this tool or dataset has
-    (ade20k, bdd100k, camvid, cityscapes, coco_panoptic, kitti, label_studio_png, roboflow_masks, voc),
+    (ade20k, bdd100k, camvid, cityscapes, coco_panoptic, kitti, label_studio_png, roboflow_masks, supervisely, voc),
     # annotation files whose content has to be looked at
     (coco, cvat, label_studio, labelme, labelme_xml, via, yolo),
     # a folder of masks for each image

@@ -49,6 +49,7 @@ def read(tree: Tree) -> Reading:
             if root.find("track") is not None and root.find("image") is None:
                 raise annotations.invalid(tree, member, _VIDEO)
         except DataError as error:
+            found.use(member)
             found.broken(error)
             continue
         labels += _labels(root)

@@ -49,6 +49,7 @@ def read(tree: Tree) -> Reading:
         try:
             content = annotations.load_json(tree, member)
         except DataError as error:
+            found.use(member)
             found.broken(error)
             continue
         tasks = content if isinstance(content, list) else [content]

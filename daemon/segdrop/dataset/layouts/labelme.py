@@ -43,6 +43,7 @@ def read(tree: Tree) -> Reading:
         try:
             content = annotations.load_json(tree, member)
         except DataError as error:
+            found.use(member)
             found.broken(error)
             continue
         if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
@@ -78,17 +79,17 @@ def _read_file(found: Gathering, member: int, path: str, content: dict[str, Any]
 
 def _shape(found: Gathering, member: int, entry: dict[str, Any]) -> Shape | None:
     """The area of a shape, or ``None``, with the reason on record."""
-    kind, points = entry.get("shape_type"), entry.get("points")
+    kind, points = str(entry.get("shape_type") or "polygon"), entry.get("points")
     if not isinstance(points, list):
         found.invalid(member, "a shape has no points")
     elif kind in _LINES:
-        found.no_area(member, str(kind))
+        found.no_area(member, kind)
     elif kind == "mask":
         return _mask(found, member, entry.get("mask"), points)
     elif kind in _OUTLINES:
         return found.outline(member, lambda: _OUTLINES[kind](points))
     else:
-        found.invalid(member, f"a shape is of an unknown type ({str(kind)[:40]})")
+        found.invalid(member, f"a shape is of an unknown type ({kind[:40]})")
     return None
 
 
@@ -107,8 +108,7 @@ def _circle(points: list[Any]) -> "array[float]":
 
 
 #: by type; versions 2 and 3 name none, and know polygons only
-_OUTLINES: dict[object, Callable[[list[Any]], "array[float]"]] = {
-    None: shapes.ring,
+_OUTLINES: dict[str, Callable[[list[Any]], "array[float]"]] = {
     "polygon": shapes.ring,
     "oriented_rectangle": shapes.ring,
     "rotation": shapes.ring,

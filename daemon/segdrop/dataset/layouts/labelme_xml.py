@@ -41,6 +41,7 @@ def read(tree: Tree) -> Reading:
         try:
             root = annotations.load_xml(tree, member)
         except DataError as error:
+            found.use(member)
             found.broken(error)
             continue
         if root.tag != "annotation" or root.find("filename") is None:
