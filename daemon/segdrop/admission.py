@@ -7,7 +7,7 @@ answer: it alone is rejected, and the others go into the next batch.
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from signal import SIGKILL
 from typing import Any
@@ -93,11 +93,9 @@ class Admission:
 
     def _read_answers(self, status: int | None) -> None:
         folder = self._store.layout.inspection
-        content = read_optional(folder / "answers.jsonl") or b""
-        answers = content[: content.rfind(b"\n") + 1].splitlines()  # a line without its end was cut off
+        answers = list(_answers(read_optional(folder / "answers.jsonl") or b""))
         self._child, batch = None, self._batch
-        for arrival, line in zip(batch, answers, strict=False):
-            answer = json.loads(line)
+        for arrival, answer in zip(batch, answers, strict=False):
             if answer["error"] is None:
                 self._record(arrival, _inspection(answer))
             else:
@@ -174,6 +172,15 @@ class Admission:
         job = claim.claim(self._store, arrival, arrival.inspection.priority if arrival.inspection else 0, wall)
         self.inbox.forget(arrival)
         return job
+
+
+def _answers(content: bytes) -> Iterator[dict[str, Any]]:
+    """The clean beginning of what the child wrote."""
+    for line in content.splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            return
 
 
 def _inspection(answer: dict[str, Any]) -> Inspection:

@@ -144,6 +144,9 @@ def _answering_faults(body: Callable[[StopFlag], None], stop: StopFlag, error_pa
 
 
 def _defect(error: Exception, error_path: Path) -> int:
+    if not error_path.parent.is_dir():  # unmounted, or taken away: anything may fail then
+        logs.get().error("child.environment", reason=f"{error_path.parent} is gone: {error!r}")
+        return errors.Exit.ENVIRONMENT
     logs.get().exception("child.failed", error=repr(error))
     detail = traceback.format_exception_only(error)[-1].strip()
     write_error(error_path, [errors.Issue.of("internal.error", detail)])

@@ -59,7 +59,7 @@ class Pipeline:
         cuts). An attempt that brought a new checkpoint starts the count anew.
         """
         files = self._store.files(job)
-        if job.state is JobState.STARTED and files.training_result.exists():
+        if job.state is JobState.STARTED and _answer(files.training_result) is not None:
             return self._trained(job, wall)
         if job.state is JobState.QUEUED and (earlier := self._earlier_result(job)):
             return self._duplicate(job, earlier, wall)
@@ -154,10 +154,11 @@ class Pipeline:
 
     def _finish_check(self, job: Job, exit_status: int, wall: datetime, reason: str | None) -> Job:
         files = self._store.files(job)
-        result = self._read(job, exit_status, files.report)
+        report = _report(files.report)
+        result = self._read(job, exit_status, answered=report is not None)
         match result.ending:
-            case Ending.FINISHED:
-                return self._checked(job, CheckReport.load(files.report), wall)
+            case Ending.FINISHED if report is not None:
+                return self._checked(job, report, wall)
             case Ending.STOPPED:
                 return job
             case Ending.KILLED:
@@ -241,7 +242,7 @@ class Pipeline:
 
     def _finish_training(self, job: Job, exit_status: int, wall: datetime, reason: str | None) -> Job:
         files = self._store.files(job)
-        result = self._read(job, exit_status, files.training_result)
+        result = self._read(job, exit_status, answered=_answer(files.training_result) is not None)
         match result.ending:
             case Ending.FINISHED:
                 return self._trained(job, wall)
@@ -327,11 +328,11 @@ class Pipeline:
 
     def _finish_package(self, job: Job, exit_status: int, wall: datetime, reason: str | None) -> Job:
         files = self._store.files(job)
-        result = self._read(job, exit_status, files.package)
+        package = _answer(files.package)
+        result = self._read(job, exit_status, answered=package is not None)
         match result.ending:
-            case Ending.FINISHED:
+            case Ending.FINISHED if package is not None:
                 composed = json.loads(files.summary.read_bytes())
-                package = json.loads(files.package.read_bytes())
                 whole = summary.with_result(composed, f"{job.id}.zip", package)
                 durable.write_json(files.outcome, whole)
                 return self._store.transition(job, JobState.CONCLUDED, outcome=Outcome.SUCCEEDED)
@@ -374,12 +375,11 @@ class Pipeline:
 
     def _compose(self, job: Job, outcome: Outcome, wall: datetime, issues: list[Issue]) -> dict[str, Any]:
         files = self._store.files(job)
-        training = read_optional(files.training_result)
         return summary.compose(
             job,
             outcome,
-            report=CheckReport.load(files.report) if files.report.exists() else None,
-            training=json.loads(training) if training else None,
+            report=_report(files.report),
+            training=_answer(files.training_result),
             issues=issues,
             now=wall.timestamp(),
         )
@@ -399,14 +399,31 @@ class Pipeline:
             one_thread=command.one_thread,
         ).start(now)
 
-    def _read(self, job: Job, exit_status: int, answer: Path) -> ChildOutcome:
+    def _read(self, job: Job, exit_status: int, *, answered: bool) -> ChildOutcome:
         """What the child's end means. ``UnavailableError`` where the environment is at fault: nobody is charged."""
         files = self._store.files(job)
-        result = child_outcome.read(exit_status, answered=answer.exists(), error_file=read_optional(files.error))
+        result = child_outcome.read(exit_status, answered=answered, error_file=read_optional(files.error))
         if result.ending is Ending.ENVIRONMENT:
             self._store.transition(job, job.state, fruitless_attempts=_uncharged(job))
             raise UnavailableError("disk.full", f"{job.id}: {_last_reason(tail(files.log))}")
         return result
+
+
+def _answer(path: Path) -> dict[str, Any] | None:
+    """What a child has written; None if that is not there, or not whole."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _report(path: Path) -> CheckReport | None:
+    """As :func:`_answer`, of the check."""
+    try:
+        return CheckReport.load(path)
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def _mark(checkpoint: Path) -> str | None:

@@ -22,7 +22,7 @@ from segdrop.lane import Deadlines, End, Lane
 from segdrop.notify import Notifier
 from segdrop.pipeline import Modules, Pipeline
 from segdrop.settings import Settings
-from segdrop.spool import recovery, retention, space
+from segdrop.spool import recovery, retention, root, space
 from segdrop.spool.job import Job, JobState, Outcome
 from segdrop.spool.layout import RootLayout
 from segdrop.spool.store import Store
@@ -32,7 +32,6 @@ _LEAST_SCAN_SECONDS = 0.5  #: between two scans, however many events there are
 _MOST_SLEEP_SECONDS = 10.0  #: between turns, however rare the scans: the watchdog and people want a sign of life
 _OVERDUE_SECONDS = 60.0  #: a scan that is so late is no sign of life
 _PAUSE_SECONDS = 5.0  #: before another try after the environment failed
-_SWEEP_SECONDS = 3600.0  #: between two looks at what has expired
 _IN_QUEUE = (JobState.CLAIMED, JobState.QUEUED)
 _ENDED = (JobState.CONCLUDED, JobState.DELIVERED)
 
@@ -80,7 +79,8 @@ class Service:
         self._not_begun: dict[str, int] = {}  #: attempts that may be on record without a child: the count before them
         self._paused_until = 0.0
         self._pause_reason = ""
-        self._last_scan = self._next_scan = self._next_sweep = 0.0
+        self._last_scan = self._next_scan = 0.0
+        self._retention = retention.Schedule()
 
     # the loop
 
@@ -111,6 +111,7 @@ class Service:
         now, wall = self._clock.monotonic(), self._clock.wall()
         try:
             if now >= self._paused_until:
+                root.require(self.layout, require_sentinel=self._settings.service.require_sentinel)
                 self._resume(wall)
                 self._look_after_children(now, wall)
                 self._take_in(now, wall)
@@ -294,8 +295,7 @@ class Service:
                 self._bulletin.ended(outcome, self._clock.wall())
 
     def _sweep(self, now: float, wall: datetime) -> None:
-        if now >= self._next_sweep:
-            self._next_sweep = now + _SWEEP_SECONDS
+        if self._retention.due(now, wall.timestamp()):
             retention.sweep(self.layout, wall.timestamp(), **self._settings.retention.model_dump())
 
     # pause, sleep, show

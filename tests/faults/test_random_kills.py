@@ -135,7 +135,7 @@ def test_only_what_is_no_zip_or_whose_check_was_killed_every_time_is_rejected(bo
         if kind_of(name_of(answer)) == "text":
             assert (answer["status"], answer["attempts"]) == ("rejected", 0), books.describe(answer)
         elif answer["status"] == "rejected":
-            assert [issue["code"] for issue in answer["issues"]] == ["archive.reader_died"]
+            assert "archive.reader_died" in {issue["code"] for issue in answer["issues"]}
             assert kills >= MAX_READER_KILLS, books.describe(answer)
 
 

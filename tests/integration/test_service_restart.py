@@ -78,7 +78,8 @@ def test_check_that_is_killed_from_outside_is_repeated_and_not_for_ever(
         answer = root.answer("good.zip")
         root.archived(answer)
     assert answer["status"] == status
-    assert [issue["code"] for issue in answer["issues"]] == ["archive.reader_died"] * (status == "rejected")
+    codes = {issue["code"] for issue in answer["issues"]}
+    assert ("archive.reader_died" in codes) == (status == "rejected")
 
 
 def test_second_daemon_on_a_root_is_refused_and_the_first_goes_on(tmp_path: Path, good: Path) -> None:

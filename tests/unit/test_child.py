@@ -147,6 +147,33 @@ run(lambda stop: fail(errors.DataError([errors.Issue.of("archive.empty", "nothin
     assert line["event"] == "child.environment"
 
 
+def test_whatever_fails_because_its_folder_is_gone_is_the_environments(
+    start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    """Unmounted, for example: then the daemon waits, and the job is not charged."""
+    (tmp_path / "job").mkdir()
+    body = """
+import shutil
+folder /= "job"
+def unmount(stop):
+    shutil.rmtree(folder)
+    (folder / "progress.json").write_text("1")
+run(unmount)
+"""
+    status, (line,) = ended(start(body))
+    assert status == Exit.ENVIRONMENT
+    assert (line["event"], "is gone" in line["reason"]) == ("child.environment", True)
+
+
+def test_exit_code_stands_although_the_log_cannot_be_written(tmp_path: Path) -> None:
+    body = "run(lambda stop: fail(OSError(errno.ENOSPC, 'No space left')))"
+    environment = os.environ | {child.PARENT_VARIABLE: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-c", _PREAMBLE + body, str(tmp_path)]
+        done = subprocess.run(command, env=environment, stderr=full, check=False, timeout=60)
+    assert done.returncode == Exit.ENVIRONMENT
+
+
 def test_memory_and_time_are_limited(start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path) -> None:
     memory = start("child.limit_resources(memory_bytes=1 << 30)\nrun(lambda stop: bytearray(1 << 31))")
     assert ended(memory)[0] == Exit.INTERNAL

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+import structlog
 
 from segdrop.spool import retention
 from segdrop.spool.layout import RootLayout
@@ -50,3 +51,29 @@ def test_old_inputs_go_from_their_own_folder_only(layout: RootLayout, key: str, 
 def test_old_results_go_with_their_zip_and_foreign_files_stay(layout: RootLayout) -> None:
     assert _sweep(layout, after_days=7.1, outbox_days=7) == 1
     assert sorted(path.name for path in layout.outbox.iterdir()) == ["notes.json", "status.json"]
+
+
+def test_looks_are_an_hour_apart_by_the_clock_that_nobody_sets() -> None:
+    schedule = retention.Schedule()
+    looks = [schedule.due(seconds, 1e9 + seconds) for seconds in (5.0, 6.0, 3604.0, 3605.0, 3606.0, 7205.0)]
+    assert looks == [True, False, False, True, False, True]
+
+
+@pytest.mark.parametrize("jump", [400 * _DAY, -400 * _DAY])
+def test_nothing_expires_by_a_jump_of_the_wall_clock_that_is_set_right_within_the_hour(jump: float) -> None:
+    schedule = retention.Schedule()
+    assert schedule.due(0.0, 1e9)
+    with structlog.testing.capture_logs() as events:
+        assert not schedule.due(3600.0, 1e9 + 3600 + jump)
+        assert not schedule.due(7200.0, 1e9 + 7200)
+    assert [(event["event"], event["seconds"]) for event in events] == [
+        ("clock.jumped", round(jump)),
+        ("clock.jumped", -round(jump)),
+    ]
+    assert schedule.due(10_800.0, 1e9 + 10_800)
+
+
+def test_a_clock_that_stays_where_it_was_set_is_believed_after_an_hour() -> None:
+    schedule = retention.Schedule()
+    looks = [schedule.due(3600.0 * hour, 1e9 + 3600 * hour + (400 * _DAY if hour else 0)) for hour in range(3)]
+    assert looks == [True, False, True]

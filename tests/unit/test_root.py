@@ -48,6 +48,18 @@ def test_an_unmounted_share_is_unavailable_and_stays_empty(tmp_path: Path) -> No
     assert tree(tmp_path) == set()
 
 
+def test_a_root_that_is_unmounted_later_is_unavailable(tmp_path: Path) -> None:
+    layout = fresh_root(tmp_path)
+    root.require(layout, require_sentinel=True)
+    layout.sentinel.unlink()
+    root.require(layout, require_sentinel=False)
+    with pytest.raises(UnavailableError, match="not mounted"):
+        root.require(layout, require_sentinel=True)
+    layout.inbox.rmdir()
+    with pytest.raises(UnavailableError, match="inbox is not there"):
+        root.require(layout, require_sentinel=False)
+
+
 def test_a_root_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(UnavailableError, match="Not a directory"):

@@ -1,6 +1,8 @@
 """The run as a whole, with a tiny model in place of the large one."""
 
 import csv
+import errno
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from torch import Tensor
 
 from builders.networks import build_tiny_model
 from builders.training import training_spec, write_cache
+from segdrop import durable
 from segdrop.child import StopFlag
 from segdrop.errors import DataError, StoppedError
 from segdrop.spec import TrainingSpec
@@ -166,6 +169,23 @@ def test_crash_between_best_and_last_checkpoint_changes_nothing(
     loop.train(spec, StopFlag())
     assert equal(weights_of(spec), weights_of(whole))
     assert result_of(spec)["metrics"] == result_of(whole)["metrics"]
+
+
+class FullDisk(io.BytesIO):
+    """A file that takes so much."""
+
+    def write(self, block: Any) -> int:
+        if self.tell() + len(block) > 100_000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(block)
+
+
+def test_full_disk_is_told_from_a_defect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch raises an error of its own on top of the disk's; but nobody is charged for a full disk."""
+    monkeypatch.setattr(durable, "write", lambda _path, writer: writer(FullDisk()))
+    with pytest.raises(OSError) as caught:
+        checkpoint.write_tensors(tmp_path / "best.pth", {"weights": torch.zeros(100_000)})
+    assert caught.value.errno == errno.ENOSPC
 
 
 def test_checkpoint_of_another_request_is_refused_and_training_starts_again(tmp_path: Path, cache_dir: Path) -> None:

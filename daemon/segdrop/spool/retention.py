@@ -3,12 +3,37 @@
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from segdrop import durable, logs
 from segdrop.spool.layout import RootLayout
 
 _DAY_SECONDS = 86_400
+_LOOK_SECONDS = 3600.0
+
+
+@dataclass(slots=True)
+class Schedule:
+    """A look at what has expired, every hour; all times in seconds.
+
+    Ages are by the wall clock. Where that was set to another time since the last look, nothing is removed at this one:
+    there is an hour to set it right.
+    """
+
+    _next: float = 0.0
+    _offset: float | None = None  #: of the wall clock, to the monotonic one
+
+    def due(self, now: float, wall: float) -> bool:
+        if now < self._next:
+            return False
+        self._next = now + _LOOK_SECONDS
+        before, self._offset = self._offset, wall - now
+        jump = 0.0 if before is None else self._offset - before
+        if abs(jump) > _LOOK_SECONDS:
+            logs.get().warning("clock.jumped", seconds=round(jump))
+            return False
+        return True
 
 
 def sweep(layout: RootLayout, now: float, *, done_days: float, failed_days: float, outbox_days: float) -> int:

@@ -28,15 +28,28 @@ def open_root(layout: RootLayout, *, require_sentinel: bool) -> None:
     ``UnavailableError`` if it is not there (an unmounted share looks like an empty folder);
     ``ConfigError`` if its folders do not share a filesystem.
     """
-    if require_sentinel and not layout.sentinel.is_file():
-        message = f"{layout.root} has no {layout.sentinel.name}: not mounted, or not made yet (`segdrop init`)"
-        raise UnavailableError("root.unavailable", message)
+    if require_sentinel:
+        _require_sentinel(layout)
     try:
         create(layout)
         _check_nesting(layout)
         probe(layout)
     except OSError as error:
         raise UnavailableError("root.unavailable", f"{error.filename or layout.root}: {error.strerror}") from error
+
+
+def require(layout: RootLayout, *, require_sentinel: bool) -> None:
+    """``UnavailableError`` if an open root is gone: in the empty folder below a mount nothing may be made."""
+    if require_sentinel:
+        _require_sentinel(layout)
+    if not layout.inbox.is_dir():
+        raise UnavailableError("root.unavailable", f"{layout.inbox} is not there")
+
+
+def _require_sentinel(layout: RootLayout) -> None:
+    if not layout.sentinel.is_file():
+        message = f"{layout.root} has no {layout.sentinel.name}: not mounted, or not made yet (`segdrop init`)"
+        raise UnavailableError("root.unavailable", message)
 
 
 def _check_nesting(layout: RootLayout) -> None:

@@ -78,7 +78,7 @@ def save(
         "progress": asdict(progress),
         "initialisation": initialisation,
     }
-    durable.write(spec.checkpoint_path, lambda stream: torch.save(content, stream))
+    write_tensors(spec.checkpoint_path, content)
     logs.get().info("checkpoint.saved", epoch=progress.epoch, step=progress.step)
 
 
@@ -90,7 +90,17 @@ def save_best(spec: TrainingSpec, best: Best) -> None:
         "metrics": best.metrics,
         "state_dict": best.state_dict,
     }
-    durable.write(best_path(spec), lambda stream: torch.save(content, stream))
+    write_tensors(best_path(spec), content)
+
+
+def write_tensors(path: Path, content: dict[str, Any]) -> None:
+    """Replace a file by ``torch.save``. OSError where the disk refuses it, which torch hides behind its own error."""
+    try:
+        durable.write(path, lambda stream: torch.save(content, stream))
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
 
 
 def load(spec: TrainingSpec) -> Checkpoint | None:

@@ -13,7 +13,7 @@ from segdrop.modeling.normalize import MEAN, STD
 from segdrop.modeling.operators import import_torchvision
 from segdrop.modeling.precision import Host, cpu_name
 from segdrop.spec import TrainingSpec
-from segdrop.training.checkpoint import Best, Progress
+from segdrop.training.checkpoint import Best, Progress, write_tensors
 
 HISTORY_COLUMNS = (
     "epoch",
@@ -42,7 +42,7 @@ def write_model(spec: TrainingSpec, best: Best, metrics: dict[str, Any], host: H
         "precision": host.precision,
         "metrics": metrics,
     }
-    durable.write(spec.model_path, lambda stream: torch.save(content, stream))
+    write_tensors(spec.model_path, content)
 
 
 def write_history(spec: TrainingSpec, history: list[dict[str, Any]]) -> None:
