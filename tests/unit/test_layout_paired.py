@@ -56,6 +56,9 @@ def test_folder_of_masks_has_any_usual_name(folder: str) -> None:
         ("training/images/a.png", "training/masks/a.png", TRAIN),
         ("images/img/a.png", "masks/img/a.png", None),
         ("site1/images/a.png", "site1/masks/a.png", None),
+        ("ISIC2018_Task1-2_Training_Input/a.jpg", "ISIC2018_Task1_Training_GroundTruth/a_segmentation.png", TRAIN),
+        ("cell_images/a.jpg", "cell-masks-v2/a.png", None),
+        ("images/a.jpg", "kidney_labels/a.png", None),
         ("a.jpg", "masks/a.png", None),
         ("material/a.jpg", "masks/a.png", None),
     ],
@@ -157,6 +160,10 @@ def test_images_of_which_too_few_look_like_masks_are_not_taken_for_pairs(names: 
     assert layouts.paired.signature(Tree(names)) == ""
 
 
+def test_words_in_longer_names_of_folders_decide_only_where_there_is_one_of_each() -> None:
+    assert layouts.paired.signature(Tree(["cell_images/a.jpg", "cell_masks/a.png", "rough_masks/a.png"])) == ""
+
+
 def test_test_images_without_any_mask_are_no_fault() -> None:
     names = ["images/train/a.png", "masks/train/a.png", *(f"images/test/{n}.png" for n in range(20))]
     (issue,) = read(names).issues
@@ -229,6 +236,20 @@ def test_any_names_are_read_or_refused(names: list[str]) -> None:
     tree = Tree([f"{name}.{kind}" for name in names for kind in ("png", "jpg")])
     if layouts.paired.signature(tree):
         layouts.paired.read(tree)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"images/a{'_' * n}img.png" for n in range(2000)] + [f"masks/a{'_' * n}mask.png" for n in range(2000)],
+        [f"images/{'a' * n}.png" for n in range(1, 250)] + [f"masks/{'a' * 240}{n}{'a' * 9}.png" for n in range(5000)],
+        [f"images/{'_' * 200}{n}.png" for n in range(9000)] + [f"masks/{'_.' * 100}{n}x.png" for n in range(9000)],
+    ],
+)
+def test_names_made_to_be_ambiguous_end_in_an_answer(names: list[str]) -> None:
+    """Without bounds each of these is millions of candidates."""
+    reading = read(names)
+    assert reading.samples or reading.issues
 
 
 def test_greyscale_images_are_pairs_too(tmp_path: Path) -> None:

@@ -120,7 +120,16 @@ def test_garbage_in_every_text_file_is_answered(layout: str, variant: str) -> No
     content, _ = export(layout, variant)
     texts = [name for name in content if name.endswith((".txt", ".csv", ".json", ".xml"))]
     for name in texts:
-        kinds = (b"", b"\x00" * 50, b"\xff\xfe\x00", b'"' * 500, b"9" * 5000, b"a:b\n" * 400, b"\t" * 99 + b"\n1\t\n")
+        kinds: tuple[bytes, ...] = (
+            b"",
+            b"\x00" * 50,
+            b"\xff\xfe\x00",
+            b'"' * 500,
+            b"9" * 5000,
+            b"a:b\n" * 400,
+            b"\t" * 99 + b"\n1\t\n",
+        )
+        kinds += (b'a,"' + b"x" * 200_000, "a,\u00b2\n\u00b2,a\n".encode(), b"x,y\n" + b"9" * 5000 + b",a\n")
         for garbage in kinds:
             survives(_layout(layout), content | {name: garbage})
 

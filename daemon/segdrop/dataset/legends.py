@@ -32,6 +32,7 @@ _COLOUR_FIRST = re.compile(rf"^{_COLOUR}[\s,;:]+(\S.*?)$")
 _COLOUR_LAST = re.compile(rf"^(\S.*?)[\s,;:]+{_COLOUR}$")
 _LABELMAP = re.compile(rf"^([^:]+):{_COLOUR}:[^:]*:[^:]*$")
 _CHANNEL_TOP = 255
+_MOST_DIGITS = 5  #: of a mask's value
 
 
 def rank(path: str) -> tuple[int, int] | None:
@@ -67,7 +68,12 @@ def parse(content: bytes, source: str) -> Names:
     lines = [line.strip() for line in re.split(r"\r\n|\r|\n", decoded(content, source))]
     lines = [line for line in lines if line and not line.startswith("#")]
     if name.endswith(".csv"):
-        return _from_rows([[cell.strip() for cell in row] for row in csv.reader(lines)], source)
+        try:
+            rows = [[cell.strip() for cell in row] for row in csv.reader(lines)]
+        except csv.Error as error:
+            message = f"{source} is no valid CSV ({error})"
+            raise DataError([Issue.of("classes.invalid", message, files=[source])]) from None
+        return _from_rows(rows, source)
     coloured = [_coloured(line) for line in lines]
     found = [entry for entry in coloured if entry is not None]
     if not found or len(found) < len(lines):
@@ -91,15 +97,19 @@ def _colour(channels: list[str], name: str) -> tuple[int, str] | None:
     return (red << 16 | green << 8 | blue, name.strip()) if max(red, green, blue) <= _CHANNEL_TOP else None
 
 
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+
+
 def _from_rows(rows: list[list[str]], source: str) -> Names:
     """``name, r, g, b`` or ``value, name``; a first row of other words is the heading."""
     numbered: list[tuple[int, str]] = []
     found: list[tuple[int, str]] = []
     for number, row in enumerate(rows):
-        entry = _colour(row[1:4], row[0]) if len(row) >= 4 and all(map(str.isdigit, row[1:4])) else None  # noqa: PLR2004
+        entry = _colour(row[1:4], row[0]) if len(row) >= 4 and all(map(_is_number, row[1:4])) else None  # noqa: PLR2004
         if entry is not None:
             found.append(entry)
-        elif len(row) == 2 and row[0].isdigit():  # noqa: PLR2004  (value and name)
+        elif len(row) == 2 and _is_number(row[0]):  # noqa: PLR2004  (value and name)
             numbered.append((int(row[0]), row[1]))
         elif number:
             message = f"{source} row {number + 1} is neither `name, r, g, b` nor `value, name`: {', '.join(row)[:80]}"

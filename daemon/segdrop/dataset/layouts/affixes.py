@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from segdrop.dataset.layouts.folders import Role
 
-_SEPARATOR = r"[ _.-]+"
+_SEPARATORS = " _.-"
 _WORDS = {
     Role.IMAGE: r"image|images|img|rgb|photo|sat|orig|original|input|leftimg8bit",
     Role.MASK: (
@@ -19,11 +19,16 @@ _WORDS = {
         r"gt(?:fine|coarse)_label(?:train)?ids|train_?ids?"
     ),
 }
-_END = {role: re.compile(rf"(?:^|(.*?){_SEPARATOR})(?:{words})") for role, words in _WORDS.items()}
-_START = {role: re.compile(rf"(?:{words}){_SEPARATOR}(.+)") for role, words in _WORDS.items()}
+_END = {
+    role: re.compile(rf"(?:^|(.*)(?<!_gtfine)(?<!_gtcoarse)[{_SEPARATORS}])(?:{words})")
+    for role, words in _WORDS.items()
+}
+_START = {role: re.compile(rf"(?:{words})[{_SEPARATORS}](.+)") for role, words in _WORDS.items()}
 #: of the masks, for a learned affix to be believed
 _NEARLY_ALL = 0.9
 _EXAMPLES = 5
+#: bounds of what names made to be ambiguous can cost
+_MOST_RIVALS, _MOST_RULES = 8, 64
 
 
 @dataclass(slots=True)
@@ -57,9 +62,9 @@ def core(key: str, role: Role) -> str | None:
     """The key without the usual ending or else the usual prefix of its role; ``None`` if it has neither."""
     folder, slash, name = key.rpartition("/")
     if (ending := _END[role].fullmatch(name)) is not None:
-        return folder + slash + (ending[1] or "")
+        return folder + slash + (ending[1] or "").rstrip(_SEPARATORS)
     if (start := _START[role].fullmatch(name)) is not None:
-        return folder + slash + start[1]
+        return folder + slash + start[1].lstrip(_SEPARATORS)
     return None
 
 
@@ -78,7 +83,7 @@ def _by_usual(images: Collection[str], masks: Collection[str]) -> Matching:
     claims: dict[str, set[str]] = defaultdict(set)
     for mask in masks:
         names = {mask, core(mask, Role.MASK)} - {None}
-        fitting[mask] = {image for name in names for image in by_core.get(str(name), ())}
+        fitting[mask] = {image for name in names for image in by_core.get(str(name), ())[:_MOST_RIVALS]}
         for image in fitting[mask]:
             claims[image].add(mask)
     found = Matching({})
@@ -116,7 +121,9 @@ def _one_sided(plain: Collection[str], affixed: Collection[str]) -> dict[str, st
             for end in range(len(tail) + 1):
                 if start + end < len(name) and folder + slash + name[start : len(name) - end] in known:
                     rules.add((start, end))
-    results = sorted((_applied(rule, known, affixed) for rule in rules), key=len, reverse=True)
+    results = sorted(
+        (_applied(rule, known, affixed) for rule in sorted(rules, key=sum)[:_MOST_RULES]), key=len, reverse=True
+    )
     if not results or (len(results) > 1 and len(results[1]) == len(results[0])):
         return {}
     return results[0]

@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 
@@ -87,13 +88,23 @@ def meaning(name: str) -> Folder:
     return Folder(rest, _role(rest), split)
 
 
-def spot(path: str) -> Spot:
+def loosely(name: str) -> Folder:
+    """The same, where one word of a longer name is enough: ``ISIC2018_Task1_Training_GroundTruth``."""
+    strict = meaning(name)
+    tokens = [_singular(token) for token in re.findall(r"[^\W_]{2,}", name.casefold())]
+    for role, words in ((Role.MASK, _MASKS), (Role.IMAGE, _IMAGES)):
+        if strict.role is None and any(token in words for token in tokens):
+            return replace(strict, role=role)
+    return strict
+
+
+def spot(path: str, read: Callable[[str], Folder] = meaning) -> Spot:
     """The outermost folder of a role counts, and a side of the split around or right below it."""
     *parts, name = path.split("/")
     word, role, split, kept = "", None, None, []
     is_below_role = False
     for part in parts:
-        found = meaning(part)
+        found = read(part)
         if role is None and found.role is not None:
             word, role, split = found.word, found.role, split or found.split
             is_below_role = True

@@ -44,7 +44,8 @@ def _plan(tree: Tree) -> _Plan:
     others = {member: spot for member, spot in spots.items() if spot.role is None and not folders.is_drawing(spot.path)}
     if masks and others:
         return _beside(spots, others, masks)
-    return _together(tree)
+    plan = _together(tree)
+    return plan if plan.reason else _by_words(tree)
 
 
 def _chosen(spots: Iterable[Spot], role: Role) -> str:
@@ -66,6 +67,17 @@ def _beside(spots: dict[int, Spot], others: dict[int, Spot], masks: str) -> _Pla
         elif spot.word == masks:
             plan.places[member] = _place(spot)
     plan.assumptions.append(f"no folder is named for images: all images outside {masks}/ are meant")
+    return plan
+
+
+def _by_words(tree: Tree) -> _Plan:
+    """Folders of which one word says a role, where there is one of each."""
+    spots = {m: folders.spot(path, folders.loosely) for m, path in tree if is_image(path)}
+    images, masks = ({spot.word for spot in spots.values() if spot.role is role} for role in (Role.IMAGE, Role.MASK))
+    if len(images) != 1 or len(masks) != 1:
+        return _Plan()
+    plan = _Plan("one folder with a word for images in its name, and one for masks")
+    plan.places = {member: _place(spot) for member, spot in spots.items() if spot.role is not None}
     return plan
 
 

@@ -105,7 +105,8 @@ class Sides:
     def _unpaired(self, found: affixes.Matching) -> Iterator[Issue]:
         """Left out with a warning while at least half of the files pair up, else a fault."""
         images, masks = self.images.members, self.masks.members
-        expected = [key for key in images if not (self._withholds_test and self.images.splits[key] is Split.TEST)]
+        withheld = self._withheld
+        expected = [key for key in images if withheld is None or self.images.splits[key] is not withheld]
         enough = 4 * len(found.masks) >= len(expected) + len(masks)
         for code, what, other, side, paired in (
             ("pair.missing_mask", "images have", "mask", images, {*found.masks, *found.rival_images}),
@@ -119,9 +120,9 @@ class Sides:
                 yield Issue.of(code, message, files=lonely, severity=severity)
 
     @property
-    def _withholds_test(self) -> bool:
-        """Whether no image of the test split has a mask: benchmarks keep that truth to themselves."""
-        return Split.TEST not in self.masks.splits.values()
+    def _withheld(self) -> Split | None:
+        """The test split where no image of it has a mask: benchmarks keep that truth to themselves."""
+        return None if Split.TEST in self.masks.splits.values() else Split.TEST
 
 
 @dataclass(frozen=True, slots=True)
