@@ -141,10 +141,14 @@ def _missing(tree: Tree) -> list[Issue]:
         kinds = ", ".join(sorted({extension(path) for path in unread}))
         return [Issue.of("layout.unsupported", f"the masks are {kinds} files", files=sorted(unread))]
     return [
-        Issue.of(code, f"{folder}/ holds no image file" if files[role] else f"there is no {folder}/ folder with files")
+        Issue.of(code, _emptiness(folder, is_there=bool(files[role])))
         for role, folder, code in (
             (Role.IMAGE, "images", "layout.no_images"),
             (Role.MASK, "masks", "layout.no_masks"),
         )
         if not has[role]
     ]
+
+
+def _emptiness(folder: str, *, is_there: bool) -> str:
+    return f"{folder}/ holds no image file" if is_there else f"there is no {folder}/ folder with files in it"
