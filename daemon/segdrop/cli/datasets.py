@@ -71,7 +71,7 @@ def _is_overlay(path: Path) -> bool:
 
 def _print_samples(samples: Path) -> None:
     count = len(list(samples.iterdir()))
-    what = f"{count} pictures to look at: {console.clean(samples)}" if count else "no class is known: no pictures"
+    what = f"pictures to look at: {count} in {console.clean(samples)}" if count else "no class is known: no pictures"
     console.terminal().print(what, highlight=False, soft_wrap=True)
 
 

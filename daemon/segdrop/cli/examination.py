@@ -92,4 +92,4 @@ def print_report(report: CheckReport, good: str, bad: str) -> None:
     if report.issues:
         terminal.print(console.issue_table(report.issue_list()))
     verdict = good if report.dataset is not None else bad
-    terminal.print(f"\n{verdict} (in {report.seconds:.1f} s)", highlight=False, soft_wrap=True)
+    terminal.print(f"\n{verdict} (checked in {report.seconds:.1f} s)", highlight=False, soft_wrap=True)

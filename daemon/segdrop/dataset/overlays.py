@@ -114,7 +114,7 @@ def _with_legend(picture: Image.Image, title: str, ids: Bytes, names: Sequence[s
         top = picture.height + (line + 1) * _LINE + 4
         canvas.paste(_swatch(class_id), (left, top))
         pen.rectangle((left, top, left + _SWATCH, top + _SWATCH), outline="black")
-        pen.text((left + _SWATCH + _MARGIN // 2, top), text, fill="black", font=font)
+        pen.text((left + _SWATCH + _MARGIN * 3 // 4, top), text, fill="black", font=font)
     return canvas
 
 
