@@ -8,6 +8,7 @@ from rich.text import Text
 
 from segdrop import console
 from segdrop.codes import Severity
+from segdrop.dataset.report import Understood
 from segdrop.delivery.board import Board, JobLine
 from segdrop.errors import Issue
 
@@ -70,6 +71,26 @@ def test_what_was_understood_is_shown_with_every_assumption() -> None:
     assert "255" in shown(console.understood_table(DATASET | {"ignore_index": 255}))
 
 
+def test_layout_is_shown_with_its_reason_and_ignored_pixels_with_their_share() -> None:
+    more = {"reason": f"files in {NASTY}", "ignored_pixels": 100, "class_pixels": [200, 100]}
+    text = shown(console.understood_table(DATASET | more))
+    assert is_harmless(text)
+    assert "paired: files in [red]a[/]" in text
+    assert "25.00%" in text
+
+
+def test_what_is_not_known_of_a_dataset_is_not_shown() -> None:
+    understood = Understood(layout="paired", reason="", pairs=3, train=0, val=0, test=0)
+    text = shown(console.understood_table(understood.model_dump()))
+    assert [line.split()[0] for line in text.splitlines()] == ["layout", "pairs"]
+    known = understood.model_copy(update={"train": 2, "mask_encoding": "index", "assumptions": ["so"]})
+    text = shown(console.understood_table(known.model_dump()))
+    assert [line.split()[0] for line in text.splitlines()] == [
+        "layout", "pairs", "split", "masks", "ignored", "assumed",
+    ]  # fmt: skip
+    assert "2 train, 0 val, 0 test (in the ZIP)" in text
+
+
 def test_a_dataset_without_pixels_does_not_divide_by_zero() -> None:
     assert "0.00%" in shown(console.class_table(CLASSES | {"class_pixels": [0, 0]}))
 
@@ -111,6 +132,7 @@ def test_jobs_are_shown_as_they_are_named() -> None:
         (None, ""),
         ({}, ""),
         ({"stage": "check", "done": 3, "total": 9}, "checked 3 of 9 files"),
+        ({"stage": "convert", "done": 3, "total": 9}, "converted 3 of 9 pairs"),
         ({"epoch": 1, "epochs": 5}, "epoch 1/5"),
         (
             {"epoch": 2, "epochs": 5, "loss": 0.1234, "mean_iou": 0.5, "images_per_second": 3.14, "eta_seconds": 61},
@@ -135,6 +157,16 @@ def test_progress_is_one_line(progress: dict[str, object] | None, expected: str)
 )
 def test_times_are_for_people(seconds: float, expected: str) -> None:
     assert console.format_seconds(seconds) == expected
+
+
+def test_bar_of_one_file_says_how_far_it_is() -> None:
+    stream = io.StringIO()
+    with console.ProgressDisplay(Console(file=stream, force_terminal=True, width=200, color_system=None)) as display:
+        for progress in (None, {"stage": "check", "done": 1, "total": 4}):
+            display.show(NASTY, progress)
+            display._progress.refresh()
+    for part in ("[red]a[/]", "starting", "checked 1 of 4 files"):
+        assert part in stream.getvalue(), part
 
 
 def board(*lines: JobLine, waiting: list[tuple[str, str]] | None = None) -> Board:

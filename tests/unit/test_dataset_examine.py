@@ -1,15 +1,19 @@
 import errno
+import io
 import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from builders import check_spec, write_dataset
+from builders import check_spec, encoded, limits, members, write_dataset, write_zip
 from segdrop import durable
 from segdrop.child import StopFlag
-from segdrop.dataset import examine
+from segdrop.dataset import examine, validate
 from segdrop.dataset.cache import CacheWriter
+from segdrop.dataset.inspection import Order, inspect
 from segdrop.dataset.progress import Progress
 from segdrop.dataset.source import Archive
 from segdrop.errors import StoppedError, UnavailableError
@@ -67,3 +71,52 @@ def test_power_cut_before_the_index_leaves_no_cache(tmp_path: Path, monkeypatch:
     with pytest.raises(KeyboardInterrupt, match=r"index\.json"):
         examine.check(check_spec(write_dataset(tmp_path / "data.zip")), StopFlag())
     assert not (tmp_path / "cache" / "index.json").exists()
+
+
+# how far a faulty dataset was understood
+
+
+def test_classes_are_known_where_single_pairs_are_at_fault(tmp_path: Path) -> None:
+    unknown = np.full((24, 32), 77, np.uint8)
+    extra = {"train/images/scene_000.png": b"broken", "train/masks/scene_001.png": encoded(unknown)}
+    path = write_dataset(tmp_path / "data.zip", count=12, layout="outside", extra=extra)
+    understood = examine.check(check_spec(path), StopFlag()).understood
+    assert understood is not None
+    assert (understood.layout, understood.pairs) == ("paired", 12)
+    assert (understood.train, understood.val, understood.test) == (8, 4, 0)
+    assert (understood.classes, understood.mask_encoding) == (["background", "cat", "dog"], "index")
+    assert understood.class_pixels is not None
+    assert all(understood.class_pixels)
+    assert understood.reason
+    assert understood.assumptions
+
+
+def test_pairs_are_known_where_classes_are_not(tmp_path: Path) -> None:
+    extra = {"labels.txt": b"cat\ncat\n"}
+    understood = examine.check(check_spec(write_dataset(tmp_path / "data.zip", extra=extra)), StopFlag()).understood
+    assert understood is not None
+    assert (understood.layout, understood.pairs) == ("paired", 6)
+
+
+def test_nothing_is_said_to_be_understood_of_a_zip_that_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Archive, "changed", lambda _: True)
+    report = examine.check(check_spec(write_dataset(tmp_path / "data.zip")), StopFlag())
+    assert (report.dataset, report.understood, report.changed_while_read) == (None, None, True)
+
+
+def test_steps_of_a_second_look_are_expected(tmp_path: Path) -> None:
+    """Blurred masks are looked at twice: the bar does not run over its end."""
+    content = members(count=12, size=(64, 96), labels=["thing"], values=(0, 1))
+    for name in [name for name in content if name.startswith("masks/")]:
+        with Image.open(io.BytesIO(content.pop(name))) as mask:
+            content[name.replace(".png", ".jpg")] = encoded(np.asarray(mask) * 255, "JPEG", quality=90)
+    progress = Progress(None, 12, StopFlag())
+    with Archive(write_zip(tmp_path / "data.zip", content), limits()) as archive:
+        spec = check_spec(tmp_path / "data.zip")
+        found = inspect(archive, Order(None, None, spec.defaults, spec.models_dir))
+        assert found.reading is not None
+        understanding = validate.checked_pixels(archive, found, found.reading.samples, spec, progress)
+    assert understanding.labeller.has_snapped
+    assert progress._done == progress._total == 24

@@ -74,10 +74,11 @@ def _ended(child: Child, order: CheckSpec) -> int:
     if not terminal.is_terminal or order.progress_path is None:
         return child.popen.wait()
     with console.ProgressDisplay(terminal) as display:
-        while (status := child.poll()) is None:
+        while True:
             display.show(order.name, board.read_progress(order.progress_path))
+            if (status := child.poll()) is not None:
+                return status
             time.sleep(_LOOK_SECONDS)
-    return status
 
 
 def print_report(report: CheckReport, good: str, bad: str) -> None:
