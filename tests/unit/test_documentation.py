@@ -15,6 +15,7 @@ import pytest
 from typer.main import get_command
 
 from segdrop import cli, codes, errors, request, settings
+from segdrop.dataset import layouts
 from segdrop.settings import Section, Settings
 from segdrop.spool.job import Outcome
 from segdrop.spool.layout import RootLayout
@@ -198,7 +199,7 @@ def test_messages_in_the_readme_are_the_codes_own() -> None:
 def test_every_code_in_the_package_is_in_the_table_of_codes() -> None:
     groups = {code.partition(".")[0] for code in codes.CODES}
     used = {text for text in literals() if _EVENT.fullmatch(text) and text.partition(".")[0] in groups}
-    files = {text for text in used if text.endswith((".json", ".log", ".zip"))}
+    files = {text for text in used if text.endswith((".json", ".log", ".zip", ".txt"))}
     assert used - files - set(codes.CODES) - events() == set()
 
 
@@ -261,13 +262,20 @@ def test_readme_explains_every_folder(tmp_path: Path) -> None:
     assert set(table) == {f"{folder.name}/" for folder in RootLayout(tmp_path).folders}
 
 
+def test_readme_says_what_to_drop_for_every_layout() -> None:
+    table = section("What you have, what to drop").partition("\n|---")[2].partition("\n\n")[0]
+    formats = set(re.findall(r"`([\w-]+)`", " ".join(line.rsplit("|", 2)[1] for line in table.splitlines()[1:])))
+    assert {layout.NAME for layout in layouts.LAYOUTS} == formats == set(request.AVAILABLE["format"]) - {"auto"}
+
+
 def test_readme_glosses_every_module() -> None:
     tree = re.search(r"```text\n(daemon/.*?)```", section("Development"), re.DOTALL)
     assert tree
     glossed = set(re.findall(r"^ +(\w+\.py|\w+/)", tree[1], re.MULTILINE))
     modules = {path.name for path in PACKAGE.glob("*.py")} - {"__init__.py"}
     folders = {f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")}
-    inner = {path.name for path in PACKAGE.rglob("*/*.py")} - {"__init__.py", "__main__.py"}
+    paths = [path for path in PACKAGE.rglob("*/*.py") if path.parent.name != "layouts"]
+    inner = {path.name for path in paths} - {"__init__.py", "__main__.py"}
     assert glossed == modules | folders | inner | {"architectures/", "layouts/"}
 
 

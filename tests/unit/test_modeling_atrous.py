@@ -11,7 +11,7 @@ from segdrop.modeling.architectures.atrous import LiveTapConv2d, skip_dead_taps
 
 def _pair(rate: int) -> tuple[nn.Conv2d, nn.Conv2d]:
     torch.manual_seed(0)
-    plain = nn.Conv2d(6, 5, 3, padding=rate, dilation=rate, bias=False)
+    plain = nn.Conv2d(6, 5, 3, padding=rate, dilation=rate, bias=False).double()
     skipping = nn.Sequential(copy.deepcopy(plain))
     skip_dead_taps(skipping)
     return plain, skipping[0]
@@ -22,7 +22,7 @@ def _pair(rate: int) -> tuple[nn.Conv2d, nn.Conv2d]:
 def test_outputs_and_gradients_equal_those_of_the_plain_convolution(rate: int, height: int, width: int) -> None:
     plain, skipping = _pair(rate)
     assert isinstance(skipping, LiveTapConv2d)
-    inputs = [torch.randn(2, 6, height, width).requires_grad_() for _ in range(1)] * 2
+    inputs = [torch.randn(2, 6, height, width, dtype=torch.float64).requires_grad_() for _ in range(1)] * 2
     outputs, gradients = [], []
     for conv, given in zip((plain, skipping), inputs, strict=True):
         given.grad = None
@@ -37,7 +37,7 @@ def test_outputs_and_gradients_equal_those_of_the_plain_convolution(rate: int, h
 
 def test_dead_taps_get_no_gradient() -> None:
     _, skipping = _pair(12)
-    skipping(torch.randn(2, 6, 8, 8)).sum().backward()
+    skipping(torch.randn(2, 6, 8, 8, dtype=torch.float64)).sum().backward()
     assert torch.count_nonzero(skipping.weight.grad) == torch.count_nonzero(skipping.weight.grad[:, :, 1, 1])
 
 

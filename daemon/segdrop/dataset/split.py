@@ -104,7 +104,7 @@ def divide(
     val, test = given[Split.VAL], given[Split.TEST]
     is_given = bool(val)
     assumptions = []
-    if loose and len(loose) < len(samples):
+    if loose and (given[Split.TRAIN] or val):
         assumptions.append(f"{len(loose)} pairs outside the train, val and test folders are used for training")
     if test:
         assumptions.append(
