@@ -23,7 +23,7 @@ ETC := $(DESTDIR)/etc/segdrop
 SYSTEM_TOML := sed 's|^root = .*|root = "$(SERVICE_ROOT)"|' config/segdrop.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format lint test test-faults bench run demo install activate uninstall deactivate
+.PHONY: help setup format lint test test-faults test-exchange bench run demo install activate uninstall deactivate
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -47,12 +47,18 @@ lint: setup ## check format, style, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: setup ## run all tests but those of the target below
-	$(BIN)/python -m pytest -q -m "not faults"
+test: setup ## run all tests but those of the two targets below
+	$(BIN)/python -m pytest -q -m "not faults and not exchange"
 
 test-faults: setup ## run the tests with kills, full disks, real clients and services (as root, for all of them)
 	tests/faults/install-packages.sh
 	$(BIN)/python -m pytest -q -m faults tests/faults
+
+# Datumaro wants an older Pillow than we do: an environment of its own, inside ours.
+test-exchange: setup ## read back what another program (datumaro) writes in six formats
+	test -x $(VENV)/exchange/bin/python || $(PYTHON) -m venv $(VENV)/exchange
+	$(VENV)/exchange/bin/python -m pip install -q --disable-pip-version-check datumaro==1.13.12
+	$(BIN)/python -m pytest -q -m exchange tests/exchange
 
 bench: setup ## measure a training step against a naive one, in turn (some minutes; wants a quiet machine)
 	cd tests && ../$(BIN)/python -m bench ../build/bench

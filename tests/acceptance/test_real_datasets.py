@@ -34,15 +34,13 @@ ROWS = (
     Row("membrane_0_255.zip", "paired", (24, 6, 0), "made", 2, ("membrane", "cell"), None, frozenset({"classes.background_assumed"}), "binary"),
     Row("wbc1_samefolder_0_128_255.zip", "paired", (240, 60, 0), "made", 3, ("class_0", "class_1", "class_2"), None, frozenset({"classes.assumed"}), "levels"),
     Row("voc_cvat_export.zip", "voc", (48, 12, 0), "made", 12, ("background", "Sky", "Bicyclist"), None, frozenset(), "colour"),
-    Row("roboflow_masks_dhcn_small.zip", "roboflow-masks", (48, 12, 60), "made", 11, ("background", "cabinet", "ceiling"), None, frozenset({"split.incomplete"})),
+    Row("roboflow_masks_dhcn_small.zip", "roboflow-masks", (48, 12, 60), "made", 11, ("background", "cabinet", "ceiling"), None, frozenset({"split.incomplete", "split.leak", "split.class_missing"})),
     Row("bdd100k_layout_standin.zip", "bdd100k", (45, 15, 0), "given", 19, ("road", "sidewalk", "building", "bicycle"), 255, frozenset({"classes.absent"})),
     Row("coco_roboflow_facade_test.zip", "coco", (66, 17, 0), "made", 11, ("background",), None, frozenset({"split.incomplete"})),
-    Row("coco_cvat_cars6.zip", "coco", (5, 1, 0), "made", 24, ("background",), None,
-        frozenset({"pair.few", "classes.absent", "classes.imbalanced", "split.class_missing"})),
-    Row("coco_labelme.zip", "coco", (2, 1, 0), "made", 21, ("_background_", "aeroplane"), None,
-        frozenset({"pair.few", "classes.absent", "split.class_missing"})),
-    Row("labelme.zip", "labelme", (2, 1, 0), "made", 21, ("_background_", "aeroplane"), None, frozenset({"pair.few", "classes.absent"})),
-    Row("via_kudzu.zip", "via", (24, 16, 0), "given", 2, ("background",), None, frozenset({"annotation.unnamed"})),
+    Row("coco_cvat_cars6.zip", "coco", (5, 1, 0), "made", 24, ("background",), None, frozenset({"pair.few", "classes.absent", "split.class_missing", "classes.imbalanced"})),
+    Row("coco_labelme.zip", "coco", (2, 1, 0), "made", 21, ("_background_", "aeroplane"), None, frozenset({"pair.few", "classes.absent", "split.class_missing"})),
+    Row("labelme.zip", "labelme", (2, 1, 0), "made", 21, ("_background_", "aeroplane"), 1, frozenset({"pair.few", "classes.absent", "split.class_missing"})),
+    Row("via_kudzu.zip", "via", (24, 16, 0), "given", 2, ("background",), None, frozenset({"annotation.unnamed"}), "binary"),
 )  # fmt: skip
 
 

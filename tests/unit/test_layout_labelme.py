@@ -199,3 +199,12 @@ def test_size_that_no_image_has_is_answered_without_the_memory_for_it(tmp_path: 
     report, _, _ = read_back(made(BOX) | {"0.json": json.dumps(whole).encode()}, tmp_path, SIZE)
     assert report.dataset is None
     assert "image.too_large" in {issue["code"] for issue in report.issues}
+
+
+@pytest.mark.parametrize(
+    "row", ["\u00b2, x", "9" * 5000 + ", x", "x, 1, \u00b2, 3", "y" * 200_000 + ", 1", '"', "\x00, x", ""]
+)
+def test_no_list_of_names_breaks_the_reader(row: str) -> None:
+    content, _ = exports.version_5()
+    del content["labels.txt"]
+    assert survives(labelme, content | {"_classes.csv": f"Pixel Value, Class\n{row}\n".encode()})

@@ -43,6 +43,9 @@ def read_keys(pixels: Mapping[int, int], names: Names | None, request: Request) 
     meant = {key: count for key, count in pixels.items() if key != BETWEEN}
     if not colours.has_colours(meant, names):
         values = colours.greys(meant)
+        if names and names.colours:
+            # masks of one channel number the lines of a legend
+            names = replace(names, ordered=names.listed, colours=())
         reading = read_classes(sorted(set(values.values())), names, request)
     else:
         found = colours.read_colours(meant, names)

@@ -35,6 +35,11 @@ class Names:
     ignored: frozenset[int] = frozenset()
     is_requested: bool = False
 
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """All names, in order."""
+        return (*self.ordered, *(name for _, name in (*self.numbered, *self.colours)))
+
     def __len__(self) -> int:
         return len(self.ordered) + len(self.numbered) + len(self.colours)
 
@@ -93,7 +98,7 @@ def drawn(values: Mapping[str, int], source: str) -> Names:
 
 def checked(names: Names) -> Names:
     """The same, or ``DataError`` where they cannot be names of classes."""
-    given = [*names.ordered, *(name for _, name in (*names.numbered, *names.colours))]
+    given = names.listed
     values = [value for value, _ in (*names.numbered, *names.colours)]
     problem = None
     if not given:

@@ -5,6 +5,7 @@ is R + 256 G + 65536 B).
 """
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -70,3 +71,6 @@ def coco2017() -> Export:
                 np.isin(ids(*boxes), (PERSON, OTHER)), 0, np.where(ids(*boxes) == SKY, 1, 255)
             )
     return content, expected
+
+
+EXPORTS: dict[str, Callable[[], Export]] = {"coco2017": coco2017}

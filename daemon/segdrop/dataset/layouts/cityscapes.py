@@ -7,6 +7,7 @@ more about classes. Source: mcordts/cityscapesScripts, README.
 import re
 from collections import Counter
 
+from segdrop.dataset import legends
 from segdrop.dataset.layouts import street_labels
 from segdrop.dataset.layouts.pairing import Scheme
 from segdrop.dataset.samples import Reading
@@ -40,9 +41,9 @@ def read(tree: Tree) -> Reading:
     grade = "fine" if any(found == "fine" for found, _ in kinds) else "coarse"
     # train ids are made by a script, which may have been stopped early
     kind = "train" if 2 * kinds[grade, "train"] > kinds[grade, ""] else ""
-    pairs = _scheme(grade, kind).sides(tree).pair()
+    pairs = _scheme(grade, kind).sides(tree, legends.find(tree)[:1]).pair()
     said = f"gt{grade.title()}/ and its label{kind.title()}Ids are read"
     if len(kinds) > 1:
         said += ", no other masks"
-    names = street_labels.TRAIN_IDS if kind else street_labels.LABEL_IDS
-    return Reading(NAME, pairs.samples, names, pairs.issues, [said, *pairs.assumptions])
+    names, issues = street_labels.names(tree, street_labels.TRAIN_IDS if kind else street_labels.LABEL_IDS)
+    return Reading(NAME, pairs.samples, names, [*issues, *pairs.issues], [said, *pairs.assumptions])

@@ -4,7 +4,12 @@ Sources: mcordts/cityscapesScripts ``cityscapesscripts/helpers/labels.py``; bdd1
 with the same train ids.
 """
 
+from dataclasses import replace
+
+from segdrop.dataset import legends
 from segdrop.dataset.names import Names
+from segdrop.dataset.tree import Tree
+from segdrop.errors import Issue
 
 #: train ids 0..18, 255 is left out
 _TRAINED = (
@@ -26,3 +31,12 @@ LABEL_IDS = Names(
     numbered=tuple(enumerate(_BY_ID, _FIRST_ID)),
     ignored=frozenset({*range(_FIRST_ID), _LEFT_OUT}),
 )
+
+
+def names(tree: Tree, table: Names) -> tuple[Names | None, list[Issue]]:
+    """The table, unless a file names other classes: CVAT exports any project in these folders, with a legend by id."""
+    files = legends.find(tree)
+    if not files:
+        return table, []
+    found, issues = legends.read(tree, files[0])
+    return (replace(found, ordered=found.listed, colours=()) if found and found.colours else found), issues
