@@ -119,7 +119,7 @@ class Request(BaseModel):
 AVAILABLE: dict[str, tuple[object, ...]] = {
     "task": ("train",),
     "architecture": tuple(catalog.ARCHITECTURES),
-    "loss": ("cross_entropy",),
+    "loss": ("cross_entropy", "weighted_cross_entropy", "ohem", "dice", "dice_cross_entropy"),
     "device": ("cpu",),
     "optimizer": ("adamw",),
     "schedule": ("one_cycle",),

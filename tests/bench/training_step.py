@@ -11,7 +11,7 @@ from segdrop.modeling.architectures import build_model
 from segdrop.modeling.operators import import_torchvision
 from segdrop.modeling.precision import prepare_host
 from segdrop.training import optim
-from segdrop.training.loss import criterion
+from segdrop.training.loss import build_criterion
 
 BATCH, CLASSES = 8, 12
 
@@ -57,6 +57,7 @@ def our_step(size: int) -> Callable[[], None]:
     """The training child's step, with the precision it would choose on this host."""
     host = prepare_host("auto", 0)
     model = build_model("deeplabv3_resnet50", CLASSES).train()
+    criterion = build_criterion("cross_entropy")
     optimizer = optim.build_optimizer(model.network, optim.weight_decay("auto"))
     images, masks = _inputs(size)
     images = images.to(memory_format=torch.channels_last)

@@ -206,6 +206,12 @@ def test_samples_come_from_the_whole_of_a_dataset_without_a_split() -> None:
     assert found == [("pairs", position) for position in range(0, 100, 10)]
 
 
+def test_pairs_at_fault_are_not_shown() -> None:
+    known = understanding(8, 2, 0, is_split=False)
+    known.bad = frozenset({0, 5})
+    assert [position for _, position in overlays.chosen(known)] == [1, 2, 3, 4, 6, 7, 8, 9]
+
+
 def test_report_is_the_same_with_samples_and_without(tmp_path: Path) -> None:
     archive = write_dataset(tmp_path / "data.zip")
     report, _ = sampled(archive)

@@ -19,7 +19,8 @@ from segdrop import durable
 from segdrop.child import StopFlag
 from segdrop.errors import DataError, StoppedError
 from segdrop.spec import TrainingSpec
-from segdrop.training import checkpoint, loop
+from segdrop.training import checkpoint, loop, run
+from segdrop.training.loss import build_criterion
 
 
 class StopAt(StopFlag):
@@ -38,7 +39,7 @@ class StopAt(StopFlag):
 @pytest.fixture(autouse=True)
 def tiny_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = torch.get_num_threads()
-    monkeypatch.setattr(loop, "build_model", build_tiny_model)
+    monkeypatch.setattr(run, "build_model", build_tiny_model)
     yield
     torch.set_num_threads(before)
 
@@ -96,6 +97,50 @@ def test_run_stopped_anywhere_and_resumed_ends_as_the_uninterrupted_one(tmp_path
         assert equal(weights_of(spec), weights_of(whole)), f"stopped at look {look}"
         assert timeless(spec.history_path) == timeless(whole.history_path)
         assert result_of(spec)["metrics"] == result_of(whole)["metrics"]
+
+
+#: each trains, ends the same when stopped after any step, and is another run than the default's
+VARIANTS: list[dict[str, Any]] = [
+    {"loss": "weighted_cross_entropy"},
+    {"loss": "ohem"},
+    {"loss": "dice"},
+    {"loss": "dice_cross_entropy"},
+]
+
+
+@pytest.mark.parametrize("asked", VARIANTS, ids=str)
+def test_every_variant_does_something_and_is_repeated_to_the_bit_when_stopped_after_each_step(
+    tmp_path: Path, cache_dir: Path, asked: dict[str, Any]
+) -> None:
+    plain, whole = training_spec(tmp_path / "plain", cache_dir), training_spec(tmp_path / "whole", cache_dir, **asked)
+    halting = training_spec(tmp_path / "halting", cache_dir, **asked)
+    loop.train(plain, StopFlag())
+    loop.train(whole, StopFlag())
+    stops = train_with_a_stop_after_each_step(halting)
+    assert stops >= 6
+    assert not equal(weights_of(whole), weights_of(plain))
+    assert equal(weights_of(halting), weights_of(whole))
+    assert timeless(halting.history_path) == timeless(whole.history_path)
+    assert result_of(halting)["metrics"] == result_of(whole)["metrics"]
+
+
+def train_with_a_stop_after_each_step(spec: TrainingSpec) -> int:
+    """A new process's worth of state for every step; how often it was stopped."""
+    for stops in range(100):
+        stop, train_step = StopFlag(), loop.train_step
+
+        def step_and_stop(current: run.Run, batch: Any, stop: StopFlag = stop, step: Any = train_step) -> float:
+            stop.set()
+            return float(step(current, batch))
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop, "train_step", step_and_stop)
+            try:
+                loop.train(spec, stop)
+            except StoppedError:
+                continue
+        return stops
+    pytest.fail("it never ended")
 
 
 def test_run_that_found_no_weights_resumes_like_any_other(tmp_path: Path, cache_dir: Path) -> None:
@@ -235,8 +280,8 @@ def test_no_step_is_ever_taken_on_a_loss_that_is_not_finite(
             updates.append(len(steps))
             return super().step(closure)
 
-    criterion = loop.criterion
-    monkeypatch.setattr(loop, "criterion", explode)
+    criterion = build_criterion("cross_entropy")
+    monkeypatch.setattr(run, "build_criterion", lambda _name: explode)
     monkeypatch.setattr(torch.optim, "AdamW", Watched)
     with pytest.raises(DataError) as caught:
         loop.train(training_spec(tmp_path / "run", cache_dir), StopFlag())
@@ -339,7 +384,7 @@ def test_model_that_answers_with_one_class_is_warned_about(
         model.network.classifier[4].bias.data[0] = 100.0
         return model
 
-    monkeypatch.setattr(loop, "build_model", biased)
+    monkeypatch.setattr(run, "build_model", biased)
     spec = training_spec(tmp_path / "run", cache_dir)
     loop.train(spec, StopFlag())
     (issue,) = result_of(spec)["issues"]

@@ -1,38 +1,182 @@
-import math
+"""Each loss against a slow reference, pixel by pixel, and its gradients against differences."""
 
+import math
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pytest
 import torch
+from torch import Tensor
 
 from segdrop.dataset.classes import IGNORE
-from segdrop.training.loss import AUXILIARY_WEIGHT, criterion, cross_entropy
+from segdrop.training.loss import (
+    AUXILIARY_WEIGHT,
+    build_criterion,
+    cross_entropy,
+    dice,
+    dice_cross_entropy,
+    ohem,
+)
+
+NUM_CLASSES = 4
+WEIGHTS = torch.tensor([1.0, 2.0, 0.5, 10.0])
+NAMES = ["cross_entropy", "weighted_cross_entropy", "ohem", "dice", "dice_cross_entropy"]
+
+Pixel = tuple[npt.NDArray[np.float64], int]  # probabilities (C,), truth
 
 
-def test_loss_is_the_mean_over_labelled_pixels() -> None:
-    logits = torch.tensor([[[[2.0, 0.0, 5.0]], [[0.0, 1.0, -5.0]]]])  # (1, 2, 1, 3)
-    masks = torch.tensor([[[0, 1, IGNORE]]])
-    expected = (math.log(1 + math.exp(-2.0)) + math.log(1 + math.exp(-1.0))) / 2
-    assert math.isclose(cross_entropy(logits, masks).item(), expected, rel_tol=1e-6)
+def batch(seed: int = 0, *, scale: float = 2.0) -> tuple[Tensor, Tensor]:
+    """Class 3 is never true; a third of the pixels is ignored."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = scale * torch.randn(2, NUM_CLASSES, 5, 6, generator=generator, dtype=torch.float64)
+    masks = torch.randint(0, 3, (2, 5, 6), generator=generator)
+    masks[torch.rand(masks.shape, generator=generator) < 1 / 3] = IGNORE
+    return logits, masks
 
 
-def test_ignored_pixels_get_no_gradient() -> None:
-    logits = torch.randn(1, 3, 4, 4, requires_grad=True)
-    masks = torch.zeros(1, 4, 4, dtype=torch.int64)
-    masks[0, 1:] = IGNORE
-    cross_entropy(logits, masks).backward()
+def labelled_pixels(logits: Tensor, masks: Tensor) -> list[Pixel]:
+    pixels = []
+    for image, mask in zip(logits.numpy(), masks.numpy(), strict=True):
+        for row, column in np.ndindex(mask.shape):
+            if mask[row, column] != IGNORE:
+                powers = np.exp(image[:, row, column])
+                pixels.append((powers / powers.sum(), int(mask[row, column])))
+    return pixels
+
+
+def slow_cross_entropy(pixels: list[Pixel]) -> float:
+    return sum(-math.log(p[truth]) for p, truth in pixels) / len(pixels)
+
+
+def slow_weighted(pixels: list[Pixel]) -> float:
+    weights = WEIGHTS.tolist()
+    return sum(-math.log(p[truth]) * weights[truth] for p, truth in pixels) / sum(weights[truth] for _, truth in pixels)
+
+
+def slow_ohem(pixels: list[Pixel]) -> float:
+    losses = sorted((-math.log(p[truth]) for p, truth in pixels), reverse=True)
+    hard = [loss for loss in losses if loss > -math.log(0.7)]
+    kept = hard if len(hard) >= len(losses) / 16 else losses[: math.ceil(len(losses) / 16)]
+    return sum(kept) / len(kept)
+
+
+def slow_dice(pixels: list[Pixel]) -> float:
+    scores = []
+    for class_id in {truth for _, truth in pixels}:
+        overlap = sum(p[class_id] for p, truth in pixels if truth == class_id)
+        sizes = sum(p[class_id] + (truth == class_id) for p, truth in pixels)
+        scores.append(2 * overlap / sizes)
+    return 1 - sum(scores) / len(scores)
+
+
+REFERENCES: dict[str, Callable[[list[Pixel]], float]] = {
+    "cross_entropy": slow_cross_entropy,
+    "weighted_cross_entropy": slow_weighted,
+    "ohem": slow_ohem,
+    "dice": slow_dice,
+    "dice_cross_entropy": lambda pixels: slow_dice(pixels) + slow_cross_entropy(pixels),
+}
+
+
+@pytest.mark.parametrize("scale", [0.1, 2.0, 6.0])
+@pytest.mark.parametrize("name", NAMES)
+def test_loss_equals_its_slow_reference_for_both_heads(name: str, scale: float) -> None:
+    (logits, masks), (auxiliary, _) = batch(1, scale=scale), batch(2, scale=scale)
+    reference = REFERENCES[name]
+    expected = reference(labelled_pixels(logits, masks))
+    expected += AUXILIARY_WEIGHT * reference(labelled_pixels(auxiliary, masks))
+    measured = build_criterion(name, WEIGHTS.double())(logits, auxiliary, masks)
+    assert measured.item() == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_are_those_of_the_loss(name: str) -> None:
+    logits, masks = batch(3)
+    criterion = build_criterion(name, WEIGHTS.double())
+    assert torch.autograd.gradcheck(lambda given: criterion(given, 0.5 * given, masks), logits.requires_grad_())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_ignored_pixels_count_for_nothing_and_get_no_gradient(name: str) -> None:
+    logits, masks = batch(4)
+    criterion, ignored = build_criterion(name, WEIGHTS.double()), (masks == IGNORE).unsqueeze(1)
+    loss = criterion(logits.requires_grad_(), logits, masks)
+    loss.backward()
     assert logits.grad is not None
-    assert logits.grad[:, :, 1:].abs().max() == 0
-    assert logits.grad[:, :, 0].abs().min() > 0
+    assert (logits.grad * ignored).abs().max() == 0
+    assert (logits.grad * ~ignored).abs().max() > 0
+    with torch.no_grad():
+        changed = logits + 50 * torch.randn_like(logits) * ignored
+        assert criterion(changed, changed, masks).item() == pytest.approx(loss.item(), rel=1e-12)
 
 
-def test_batch_without_any_label_gives_zero_with_a_graph() -> None:
-    logits = torch.randn(2, 3, 4, 4, requires_grad=True)
-    loss = criterion(logits, logits * 2, torch.full((2, 4, 4), IGNORE))
+@pytest.mark.parametrize("name", NAMES)
+def test_batch_without_any_label_gives_zero_with_a_graph(name: str) -> None:
+    logits = torch.randn(2, NUM_CLASSES, 4, 4, requires_grad=True)
+    loss = build_criterion(name, WEIGHTS)(logits, logits * 2, torch.full((2, 4, 4), IGNORE))
     loss.backward()
     assert loss.item() == 0
     assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
     assert logits.grad.abs().max() == 0
 
 
-def test_auxiliary_head_counts_by_its_weight() -> None:
-    logits, auxiliary, masks = torch.randn(1, 2, 3, 3), torch.randn(1, 2, 3, 3), torch.ones(1, 3, 3).long()
-    expected = cross_entropy(logits, masks) + AUXILIARY_WEIGHT * cross_entropy(auxiliary, masks)
-    assert torch.equal(criterion(logits, auxiliary, masks), expected)
+@pytest.mark.parametrize("name", NAMES)
+def test_loss_is_computed_in_float32_whatever_autocast_says(name: str) -> None:
+    logits, masks = batch(5)
+    criterion, coarse = build_criterion(name, WEIGHTS), logits.bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = criterion(coarse, coarse, masks)
+    assert loss.dtype is torch.float32
+    assert torch.equal(loss, criterion(coarse.float(), coarse.float(), masks))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_perfect_answer_costs_almost_nothing_and_a_confident_mistake_much(name: str) -> None:
+    _, masks = batch(6)
+    truth = torch.nn.functional.one_hot(masks.where(masks != IGNORE, 0), NUM_CLASSES).movedim(-1, 1).float()
+    criterion = build_criterion(name, WEIGHTS)
+    assert criterion(50 * truth, 50 * truth, masks).item() < 1e-6
+    assert criterion(-50 * truth, -50 * truth, masks).item() > 0.9
+
+
+def test_classes_that_the_labels_lack_do_not_count_against_dice() -> None:
+    logits, masks = batch(7)
+    masks[masks != IGNORE] = 1
+    assert dice(logits, masks).item() == pytest.approx(slow_dice(labelled_pixels(logits, masks)), rel=1e-9)
+    sure = torch.full((1, NUM_CLASSES, 2, 2), -50.0)
+    sure[:, 1] = 50.0
+    assert dice(sure, torch.ones(1, 2, 2).long()).item() < 1e-6
+
+
+def test_hard_pixels_alone_count_while_there_are_enough() -> None:
+    """64 pixels, all easy but some: those are what the loss is a mean of, down to a sixteenth."""
+    logits = torch.zeros(1, 2, 8, 8)
+    logits[:, 0] = torch.linspace(3, 5, 64).reshape(8, 8)
+    masks = torch.zeros(1, 8, 8).long()
+    losses = cross_entropy_of_each(logits, masks)
+    assert ohem(logits, masks).item() == pytest.approx(losses.sort(descending=True).values[:4].mean().item())
+    logits[0, 0, 0, :6] = -4.0
+    assert ohem(logits, masks).item() == pytest.approx(math.log(1 + math.exp(4)), rel=1e-5)
+
+
+def test_equally_easy_pixels_are_all_kept_so_that_no_order_decides() -> None:
+    logits = torch.tensor([4.0, 0.0]).reshape(1, 2, 1, 1).expand(1, 2, 8, 8).clone().requires_grad_()
+    ohem(logits, torch.zeros(1, 8, 8).long()).backward()
+    assert logits.grad is not None
+    assert logits.grad[:, 0].unique().numel() == 1
+
+
+def cross_entropy_of_each(logits: Tensor, masks: Tensor) -> Tensor:
+    return torch.nn.functional.cross_entropy(logits, masks, reduction="none").flatten()
+
+
+def test_dice_and_cross_entropy_are_added_as_equals() -> None:
+    logits, masks = batch(8)
+    assert torch.equal(dice_cross_entropy(logits, masks), dice(logits, masks) + cross_entropy(logits, masks))
+
+
+def test_loss_that_is_not_built_is_never_silently_another() -> None:
+    with pytest.raises(KeyError):
+        build_criterion("focal")

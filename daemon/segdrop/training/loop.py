@@ -1,27 +1,19 @@
-"""The run: build it, then for each epoch train, validate, save; at the end, write the model."""
+"""The run: for each epoch train, validate, save; at the end, write the model."""
 
 import math
 import time
-from dataclasses import dataclass, field
 from typing import Any
-
-import torch
 
 from segdrop import logs
 from segdrop.child import StopFlag
 from segdrop.dataset.cache import CacheReader
 from segdrop.errors import CorruptError, DataError, Issue, StoppedError
 from segdrop.modeling import metrics
-from segdrop.modeling.architectures import SegmentationModel, build_model
-from segdrop.modeling.precision import Host, prepare_host
-from segdrop.modeling.weights import Initialisation, initialise
 from segdrop.spec import TrainingSpec
 from segdrop.training import checkpoint, evaluation, optim, result
-from segdrop.training.checkpoint import Best, Progress
-from segdrop.training.data import Batch, TrainingData, sample_batches
-from segdrop.training.loss import criterion
-from segdrop.training.reporting import Reporter
-from segdrop.training.transforms import transform_named
+from segdrop.training.checkpoint import Best
+from segdrop.training.data import Batch, sample_batches
+from segdrop.training.run import Run, build
 
 #: after so many steps, BatchNorm's running averages (momentum 0.1) follow closely enough by themselves
 _SHORT_RUN_STEPS = 200
@@ -29,44 +21,6 @@ _SHORT_RUN_STEPS = 200
 _STATISTICS_IMAGES = 64
 #: Within an epoch too, so that a power cut costs no more than this much work.
 CHECKPOINT_SECONDS = 600.0
-
-
-@dataclass(slots=True)
-class Run:
-    """All that one run works with."""
-
-    spec: TrainingSpec
-    stop: StopFlag
-    host: Host
-    reader: CacheReader
-    data: TrainingData
-    model: SegmentationModel
-    optimizer: torch.optim.Optimizer
-    initialisation: Initialisation
-    progress: Progress
-    reporter: Reporter
-    epochs: int
-    peak_learning_rate: float
-    best_mean_iou: float | None
-    saved_at: float = field(default_factory=time.monotonic)  #: monotonic seconds
-
-    @property
-    def steps(self) -> int:
-        return self.epochs * self.data.steps_per_epoch
-
-    @property
-    def steps_done(self) -> int:
-        return self.progress.epoch * self.data.steps_per_epoch + self.progress.step
-
-    def save(self) -> None:
-        checkpoint.save(self.spec, self.model.network, self.optimizer, self.progress, self.initialisation.to_json())
-        self.saved_at = time.monotonic()
-
-    def leave_if_asked(self) -> None:
-        """Called between steps and between images; also keeps the progress file fresh."""
-        if self.stop:
-            raise StoppedError
-        self.reporter.tick()
 
 
 def train(spec: TrainingSpec, stop: StopFlag) -> None:
@@ -86,51 +40,6 @@ def train(spec: TrainingSpec, stop: StopFlag) -> None:
             run.save()
             raise
         conclude(run, first_step_seconds)
-
-
-def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
-    """Everything ready for the step that comes next: the first, or the one after the last checkpoint."""
-    request, index = spec.request, reader.index
-    host = prepare_host(request.precision, spec.threads)
-    torch.manual_seed(request.seed)
-    model = build_model(request.architecture, len(spec.classes))
-    optimizer = optim.build_optimizer(model.network, optim.weight_decay(request.weight_decay))
-    saved = checkpoint.load(spec)
-    if saved is None:
-        progress, best = Progress(), None
-        initialisation = initialise(model.network, request.architecture, request.pretrained, spec.weights_dirs)
-    else:
-        progress, best = saved.progress, checkpoint.load_best(spec)
-        initialisation = Initialisation.from_json(saved.initialisation)
-        model.network.load_state_dict(saved.network_state)
-        optimizer.load_state_dict(saved.optimizer_state)
-        logs.get().info("job.resumed", epoch=progress.epoch, step=progress.step)
-    epochs, batch_size = request.epochs or 1, request.batch_size or 1
-    data = TrainingData(reader, index.train, batch_size, request.seed, transform_named(request.augmentation))
-    reporter = Reporter(
-        spec.progress_path,
-        epochs=epochs,
-        steps_per_epoch=data.steps_per_epoch,
-        validation_images=len(index.val),
-    )
-    reporter.best_mean_iou = best.metrics["mean_iou"] if best else None
-    reporter.position(progress.epoch, progress.step)
-    rate = optim.peak_learning_rate(request.learning_rate, is_pretrained=initialisation.is_pretrained)
-    return Run(
-        spec=spec,
-        stop=stop,
-        host=host,
-        reader=reader,
-        data=data,
-        model=model,
-        optimizer=optimizer,
-        initialisation=initialisation,
-        progress=progress,
-        reporter=reporter,
-        epochs=epochs,
-        peak_learning_rate=rate,
-        best_mean_iou=reporter.best_mean_iou,
-    )
 
 
 def train_one_epoch(run: Run) -> None:
@@ -158,7 +67,7 @@ def train_step(run: Run, batch: Batch) -> float:
     optim.set_learning_rate(run.optimizer, optim.one_cycle(run.steps_done, run.steps, run.peak_learning_rate))
     with run.host.autocast():
         logits, auxiliary_logits = run.model.forward_with_auxiliary(batch.images)
-    loss = criterion(logits, auxiliary_logits, batch.masks)
+    loss = run.criterion(logits, auxiliary_logits, batch.masks)
     value = float(loss.detach())
     _require_finite(value, f"the loss of epoch {run.progress.epoch + 1}, step {run.progress.step + 1}")
     run.optimizer.zero_grad(set_to_none=True)

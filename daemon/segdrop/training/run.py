@@ -1,0 +1,120 @@
+"""All that one run works with, ready for the step that comes next."""
+
+import time
+from dataclasses import dataclass, field
+
+import torch
+
+from segdrop import logs
+from segdrop.child import StopFlag
+from segdrop.dataset.cache import CacheReader
+from segdrop.errors import StoppedError
+from segdrop.modeling.architectures import SegmentationModel, build_model
+from segdrop.modeling.precision import Host, prepare_host
+from segdrop.modeling.weights import Initialisation, initialise
+from segdrop.spec import TrainingSpec
+from segdrop.training import checkpoint, optim
+from segdrop.training.checkpoint import Best, Progress
+from segdrop.training.class_weights import class_weights, training_pixels
+from segdrop.training.data import TrainingData
+from segdrop.training.loss import Criterion, build_criterion
+from segdrop.training.reporting import Reporter
+from segdrop.training.transforms import transform_named
+
+
+@dataclass(slots=True)
+class Run:
+    """All that one run works with."""
+
+    spec: TrainingSpec
+    stop: StopFlag
+    host: Host
+    reader: CacheReader
+    data: TrainingData
+    model: SegmentationModel
+    criterion: Criterion
+    optimizer: torch.optim.Optimizer
+    initialisation: Initialisation
+    progress: Progress
+    reporter: Reporter
+    epochs: int
+    peak_learning_rate: float
+    best_mean_iou: float | None
+    saved_at: float = field(default_factory=time.monotonic)  #: monotonic seconds
+
+    @property
+    def steps(self) -> int:
+        return self.epochs * self.data.steps_per_epoch
+
+    @property
+    def steps_done(self) -> int:
+        return self.progress.epoch * self.data.steps_per_epoch + self.progress.step
+
+    def save(self) -> None:
+        checkpoint.save(self.spec, self.model.network, self.optimizer, self.progress, self.initialisation.to_json())
+        self.saved_at = time.monotonic()
+
+    def leave_if_asked(self) -> None:
+        """Called between steps and between images; also keeps the progress file fresh."""
+        if self.stop:
+            raise StoppedError
+        self.reporter.tick()
+
+
+def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
+    """Everything ready for the step that comes next: the first, or the one after the last checkpoint."""
+    request, index = spec.request, reader.index
+    host = prepare_host(request.precision, spec.threads)
+    torch.manual_seed(request.seed)
+    model = build_model(request.architecture, len(spec.classes))
+    optimizer = optim.build_optimizer(model.network, optim.weight_decay(request.weight_decay))
+    saved = checkpoint.load(spec)
+    if saved is None:
+        progress, best = Progress(), None
+        initialisation = initialise(model.network, request.architecture, request.pretrained, spec.weights_dirs)
+    else:
+        progress, best = saved.progress, checkpoint.load_best(spec)
+        initialisation = Initialisation.from_json(saved.initialisation)
+        model.network.load_state_dict(saved.network_state)
+        optimizer.load_state_dict(saved.optimizer_state)
+        logs.get().info("job.resumed", epoch=progress.epoch, step=progress.step)
+    epochs, batch_size = request.epochs or 1, request.batch_size or 1
+    data = TrainingData(reader, index.train, batch_size, request.seed, transform_named(request.augmentation))
+    reporter = _reporter(spec, data, progress, best)
+    rate = optim.peak_learning_rate(request.learning_rate, is_pretrained=initialisation.is_pretrained)
+    return Run(
+        spec=spec,
+        stop=stop,
+        host=host,
+        reader=reader,
+        data=data,
+        model=model,
+        criterion=_criterion(spec, reader, reporter),
+        optimizer=optimizer,
+        initialisation=initialisation,
+        progress=progress,
+        reporter=reporter,
+        epochs=epochs,
+        peak_learning_rate=rate,
+        best_mean_iou=reporter.best_mean_iou,
+    )
+
+
+def _reporter(spec: TrainingSpec, data: TrainingData, progress: Progress, best: Best | None) -> Reporter:
+    reporter = Reporter(
+        spec.progress_path,
+        epochs=spec.request.epochs or 1,
+        steps_per_epoch=data.steps_per_epoch,
+        validation_images=len(data.reader.index.val),
+    )
+    reporter.best_mean_iou = best.metrics["mean_iou"] if best else None
+    reporter.position(progress.epoch, progress.step)
+    return reporter
+
+
+def _criterion(spec: TrainingSpec, reader: CacheReader, reporter: Reporter) -> Criterion:
+    """The loss that was asked for. Class weights are counted anew at every start: seconds, even for large datasets."""
+    if spec.request.loss != "weighted_cross_entropy":
+        return build_criterion(spec.request.loss)
+    weights = class_weights(training_pixels(reader, len(spec.classes), reporter.tick))
+    return build_criterion(spec.request.loss, weights)
