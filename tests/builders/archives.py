@@ -43,8 +43,10 @@ def arrays(number: int, size: tuple[int, int], values: Sequence[int]) -> tuple[n
     mask = np.tile(np.asarray(values, np.uint16)[stripes], (height, 1))
     rng = np.random.default_rng(number)
     colours = np.random.default_rng(99).integers(0, 200, (len(values), 3))
-    image = colours[np.tile(stripes, (height, 1))] + rng.integers(0, 30, (height, width, 3))
-    return image.astype(np.uint8), mask
+    # light and shade of its own: otherwise every third picture would be a copy of the first
+    shade = rng.integers(-60, 60, (4, 4, 1))[np.arange(height) * 4 // height][:, np.arange(width) * 4 // width]
+    image = colours[np.tile(stripes, (height, 1))] + shade + rng.integers(0, 30, (height, width, 3))
+    return image.clip(0, 255).astype(np.uint8), mask
 
 
 def members(

@@ -27,7 +27,7 @@ def video(number: int, frames: int) -> list[np.ndarray]:
 
 
 def thumbnails(pictures: list[np.ndarray]) -> similarity.Thumbnails:
-    return similarity.centred([similarity.thumbnail(Image.fromarray(picture)) for picture in pictures])
+    return similarity.centred(b"".join(similarity.thumbnail(Image.fromarray(picture)) for picture in pictures))
 
 
 def test_pictures_that_have_nothing_in_common_are_no_video() -> None:

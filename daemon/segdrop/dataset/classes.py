@@ -83,7 +83,7 @@ def read_classes(values: Sequence[int], names: Names | None, request: Request) -
     elif names.numbered:
         by_rank, said, found = (
             dict(names.numbered),
-            [f"classes and their mask values are as {names.source} says"],
+            [f"classes and their mask values come from {names.source}"],
             [],
         )
     else:

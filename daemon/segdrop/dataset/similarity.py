@@ -36,8 +36,9 @@ def thumbnail(image: Image.Image) -> bytes:
     return grid.resize((_SIDE, _SIDE), Image.Resampling.BOX).tobytes()
 
 
-def centred(thumbnails: Sequence[bytes]) -> Thumbnails:
-    steps = np.frombuffer(b"".join(thumbnails), np.uint8).reshape(-1, _SIDE * _SIDE).astype(np.int16)
+def centred(thumbnails: bytes | bytearray) -> Thumbnails:
+    """Of thumbnails one after the other."""
+    steps = np.frombuffer(thumbnails, np.uint8).reshape(-1, _SIDE * _SIDE).astype(np.int16)
     steps *= int(1 / _STEP)
     steps -= steps.mean(axis=1, keepdims=True).round().astype(np.int16)
     return steps

@@ -66,7 +66,7 @@ class Survey:
         self.pixels: dict[int, int] = {}  #: by key, at full size
         self.full_codes: list[int] = []  #: per pair, bit c set where code c has a pixel
         self.cache_codes: list[int] = []  #: the same at training size
-        self.thumbnails: list[bytes] = []  #: per pair whose image could be decoded
+        self.thumbnails = bytearray()  #: one after the other, of each pair whose image could be decoded
         self.num_deep_images = 0
         self.num_snapped = 0  #: pixels whose colour was near one of the legend's
         self.lossy: list[str] = []  #: masks in a format that changes values
@@ -143,7 +143,7 @@ class Survey:
         if pair.image is None:
             return
         self.num_deep_images += pair.image.is_deep
-        self.thumbnails.append(pair.image.thumbnail)
+        self.thumbnails += pair.image.thumbnail
         if writer is not None and self.is_sound:
             writer.append(pair.image.pixels, codes)
 

@@ -40,9 +40,13 @@ class LiveTapConv2d(nn.Conv2d):
         if torch.is_autocast_enabled("cpu"):
             # what autocast would do to a convolution, which it does not see inside a Function
             dtype = torch.get_autocast_dtype("cpu")
-            input, weight = input.to(dtype), weight.to(dtype)
-        output: Tensor = _LiveTaps.apply(input, weight, (reach[0], reach[1]), rate)  # type: ignore[no-untyped-call]
-        return output
+            return _convolved(input.to(dtype), weight.to(dtype), (reach[0], reach[1]), rate)
+        return _convolved(input, weight, (reach[0], reach[1]), rate)
+
+
+def _convolved(features: Tensor, weight: Tensor, padding: _Pair, rate: _Pair) -> Tensor:
+    output: Tensor = _LiveTaps.apply(features, weight, padding, rate)  # type: ignore[no-untyped-call]
+    return output
 
 
 def _pays(rate: _Pair, size: _Pair) -> bool:
@@ -68,8 +72,18 @@ class _LiveTaps(torch.autograd.Function):
         features, weight = ctx.saved_tensors
         grad_features = grad_weight = None
         if ctx.needs_input_grad[0]:
+            wanted = (True, False, False)
+            shape = ([1, 1], ctx.padding, ctx.rate)
             grad_features, _, _ = torch.ops.aten.convolution_backward(
-                grad, features, weight, None, [1, 1], ctx.padding, ctx.rate, False, [0, 0], 1, [True, False, False]
+                grad,
+                features,
+                weight,
+                None,
+                *shape,
+                transposed=False,
+                output_padding=[0, 0],
+                groups=1,
+                output_mask=wanted,
             )
         if ctx.needs_input_grad[1]:
             grad_weight = weight_gradient(features, grad, ctx.rate, (weight.shape[2], weight.shape[3]))
