@@ -58,7 +58,7 @@ def our_step(size: int) -> Callable[[], None]:
     host = prepare_host("auto", 0)
     model = build_model("deeplabv3_resnet50", CLASSES).train()
     criterion = build_criterion("cross_entropy")
-    optimizer = optim.build_optimizer(model.network, optim.weight_decay("auto"))
+    optimizer = optim.build_optimizer(model.network, "adamw", "auto", is_pretrained=False)
     images, masks = _inputs(size)
     images = images.to(memory_format=torch.channels_last)
 
@@ -68,6 +68,7 @@ def our_step(size: int) -> Callable[[], None]:
         loss = criterion(logits, auxiliary_logits, masks)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        optim.clip_gradients(optimizer, optim.RECIPES["adamw"].max_gradient_norm)
         optimizer.step()
 
     return step

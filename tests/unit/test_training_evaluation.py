@@ -14,7 +14,7 @@ from segdrop.modeling.architectures import SegmentationModel
 from segdrop.modeling.metrics import confusion_matrix
 from segdrop.modeling.normalize import to_input
 from segdrop.modeling.precision import Host
-from segdrop.training.evaluation import evaluate, reestimate_statistics
+from segdrop.training.evaluation import evaluate
 from segdrop.training.loss import cross_entropy
 
 HOST = Host("fp32", 1)
@@ -55,36 +55,3 @@ def test_evaluation_changes_nothing_in_the_model(reader: CacheReader, model: Seg
     before = state_of(model)
     evaluate(model.train(), HOST, reader, reader.index.val, 2, ignore_call)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
-
-
-def test_statistics_become_the_mean_over_the_batches(reader: CacheReader, model: SegmentationModel) -> None:
-    batches = [to_input(reader.images([0, 1])), to_input(reader.images([2, 3]))]
-    reestimate_statistics(model, HOST, batches, ignore_call)
-    norm, conv = model.network.backbone.norm, model.network.backbone.conv
-    with torch.no_grad():
-        means = torch.stack([conv(batch).mean(dim=(0, 2, 3)) for batch in batches])
-    assert torch.allclose(norm.running_mean, means.mean(dim=0), atol=1e-5)
-
-
-def test_reestimating_twice_equals_once_and_leaves_the_weights_alone(
-    reader: CacheReader, model: SegmentationModel
-) -> None:
-    batches = [to_input(reader.images([0, 1])), to_input(reader.images([2, 3]))]
-    weights = {name: value.clone() for name, value in model.named_parameters()}
-    reestimate_statistics(model, HOST, batches, ignore_call)
-    once = state_of(model)
-    reestimate_statistics(model, HOST, batches, ignore_call)
-    assert all(torch.equal(value, once[key]) for key, value in model.state_dict().items())
-    assert all(torch.equal(value, weights[name]) for name, value in model.named_parameters())
-
-
-def test_reestimating_leaves_momentum_as_it_was_even_when_interrupted(
-    reader: CacheReader, model: SegmentationModel
-) -> None:
-    def stop() -> None:
-        raise InterruptedError
-
-    with pytest.raises(InterruptedError):
-        reestimate_statistics(model, HOST, [to_input(reader.images([0, 1]))], stop)
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    assert {norm.momentum for norm in norms} == {0.1}

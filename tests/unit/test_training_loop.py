@@ -105,6 +105,10 @@ VARIANTS: list[dict[str, Any]] = [
     {"loss": "ohem"},
     {"loss": "dice"},
     {"loss": "dice_cross_entropy"},
+    {"optimizer": "sgd"},
+    {"schedule": "poly"},
+    {"schedule": "cosine"},
+    {"schedule": "constant"},
 ]
 
 
@@ -291,6 +295,60 @@ def test_no_step_is_ever_taken_on_a_loss_that_is_not_finite(
     assert updates == [1]
 
 
+def test_no_step_is_ever_taken_on_gradients_that_are_not_finite(tmp_path: Path, cache_dir: Path) -> None:
+    """A loss can be finite where its gradient is not."""
+    spec, seen = training_spec(tmp_path / "run", cache_dir), []
+
+    class Exploding(torch.nn.Module):
+        def __init__(self, layer: torch.nn.Module) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, features: Tensor) -> Tensor:
+            answer: Tensor = self.layer(features)
+            return answer + (answer - answer).sqrt()  # adds 0, whose gradient is infinite
+
+    def exploding(architecture: str, num_classes: int) -> Any:
+        model = build_tiny_model(architecture, num_classes)
+        seen.extend([model, {key: value.clone() for key, value in model.named_parameters()}])
+        model.network.classifier[4] = Exploding(model.network.classifier[4])
+        return model
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "build_model", exploding)
+        with pytest.raises(DataError) as caught:
+            loop.train(spec, StopFlag())
+    (issue,) = caught.value.issues
+    assert issue.code == "train.not_finite"
+    assert "gradients of epoch 1, step 1" in issue.message
+    model, before = seen
+    assert all(torch.equal(value, before[key.replace(".layer.", ".")]) for key, value in model.named_parameters())
+
+
+def test_pretrained_backbone_in_tiny_batches_keeps_its_statistics_through_stops(
+    tmp_path: Path, cache_dir: Path
+) -> None:
+    torch.manual_seed(3)
+    start = build_tiny_model("", 2)
+    start.train()(torch.randn(8, 3, 32, 32))  # statistics of its own
+    (tmp_path / "models").mkdir()
+    torch.save(start.network.state_dict(), tmp_path / "models" / "start.pth")
+    whole, halting = (
+        training_spec(tmp_path / name, cache_dir, pretrained="start.pth", optimizer="sgd").model_copy(
+            update={"weights_dirs": [tmp_path / "models"]}
+        )
+        for name in ("whole", "halting")
+    )
+    loop.train(whole, StopFlag())
+    assert train_with_a_stop_after_each_step(halting) >= 6
+    trained, given = weights_of(whole), start.network.state_dict()
+    assert equal(trained, weights_of(halting))
+    for key in ("running_mean", "running_var"):
+        assert torch.equal(trained[f"backbone.norm.{key}"], given[f"backbone.norm.{key}"])
+        assert not torch.equal(trained[f"classifier.1.{key}"], given[f"classifier.1.{key}"])
+    assert not torch.equal(trained["backbone.norm.weight"], given["backbone.norm.weight"])
+
+
 def test_weights_that_give_no_finite_validation_loss_are_never_delivered(
     tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -399,7 +457,7 @@ def test_batchnorm_is_reestimated_in_short_runs_only(
         calls = []
         with monkeypatch.context() as patch:
             patch.setattr(loop, "_SHORT_RUN_STEPS", short_run_steps)
-            patch.setattr(loop.evaluation, "reestimate_statistics", lambda *_: calls.append(1))
+            patch.setattr(loop, "reestimate_statistics", lambda *_: calls.append(1))
             loop.train(training_spec(tmp_path / name, cache_dir, epochs=3), StopFlag())  # 3 steps each
         return len(calls)
 

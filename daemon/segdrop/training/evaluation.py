@@ -1,11 +1,10 @@
-"""A split through the model: loss and confusion matrix. And the BatchNorm statistics that short runs need first."""
+"""A split through the model: loss and confusion matrix."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from segdrop.dataset.cache import CacheReader
 from segdrop.dataset.classes import IGNORE
@@ -18,7 +17,7 @@ from segdrop.training.loss import cross_entropy
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    loss: float  #: mean over the labelled pixels, main head
+    loss: float  #: cross-entropy, whatever is minimised: the mean over the labelled pixels, main head
     matrix: Matrix  # (C, C), rows = truth
 
 
@@ -48,30 +47,3 @@ def evaluate(
             matrix += confusion_matrix(masks, logits.argmax(dim=1).numpy(), num_classes)
             on_image()
     return Evaluation(total_loss / max(pixels, 1), matrix)
-
-
-def reestimate_statistics(
-    model: SegmentationModel, host: Host, batches: Iterable[Tensor], on_batch: Callable[[], None]
-) -> None:
-    """Replace BatchNorm's running statistics by the plain mean over some batches.
-
-    Running averages with momentum 0.1 are still near their start in the first steps, and behind fast-moving
-    weights for long. Weights and everything that training itself computes are untouched (in training BatchNorm
-    uses the batch's own statistics); done twice, the result is the same. Izmailov et al., "Averaging Weights
-    Leads to Wider Optima", 2018 (arXiv 1803.05407, 3.2); ``torch.optim.swa_utils.update_bn``.
-    """
-    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]  # noqa: SLF001
-    momenta = [norm.momentum for norm in norms]
-    model.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # cumulative average
-        norm.train()
-    try:
-        with torch.no_grad(), host.autocast():
-            for images in batches:
-                model.forward_with_auxiliary(images)
-                on_batch()
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum

@@ -11,6 +11,7 @@ from segdrop.errors import CorruptError, DataError, Issue, StoppedError
 from segdrop.modeling import metrics
 from segdrop.spec import TrainingSpec
 from segdrop.training import checkpoint, evaluation, optim, result
+from segdrop.training.batchnorm import reestimate_statistics, train_mode
 from segdrop.training.checkpoint import Best
 from segdrop.training.data import Batch, sample_batches
 from segdrop.training.run import Run, build
@@ -45,7 +46,7 @@ def train(spec: TrainingSpec, stop: StopFlag) -> None:
 def train_one_epoch(run: Run) -> None:
     """From the step that comes next to the last of the epoch."""
     progress = run.progress
-    run.model.train()
+    train_mode(run.model, run.frozen_norms)
     started = time.monotonic()
     for batch in run.data.batches(progress.epoch, progress.step):
         run.leave_if_asked()
@@ -63,15 +64,18 @@ def train_one_epoch(run: Run) -> None:
 
 
 def train_step(run: Run, batch: Batch) -> float:
-    """One step; its loss. A loss that is not finite changes nothing: ``DataError``."""
-    optim.set_learning_rate(run.optimizer, optim.one_cycle(run.steps_done, run.steps, run.peak_learning_rate))
+    """One step; its loss. A loss or gradient that is not finite changes no weight: ``DataError``."""
+    epoch, step = run.progress.epoch + 1, run.progress.step + 1
+    optim.set_learning_rate(run.optimizer, run.learning_rate(run.steps_done))
     with run.host.autocast():
         logits, auxiliary_logits = run.model.forward_with_auxiliary(batch.images)
     loss = run.criterion(logits, auxiliary_logits, batch.masks)
     value = float(loss.detach())
-    _require_finite(value, f"the loss of epoch {run.progress.epoch + 1}, step {run.progress.step + 1}")
+    _require_finite(value, f"the loss of epoch {epoch}, step {step}")
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
+    norm = optim.clip_gradients(run.optimizer, optim.RECIPES[run.spec.request.optimizer].max_gradient_norm)
+    _require_finite(norm, f"the norm of the gradients of epoch {epoch}, step {step}")
     run.optimizer.step()
     return value
 
@@ -82,7 +86,7 @@ def finish_epoch(run: Run) -> None:
     if run.steps_done < _SHORT_RUN_STEPS:
         train, batch_size, seed = run.reader.index.train, run.data.batch_size, run.data.seed
         sample = sample_batches(run.reader, train, batch_size, seed, limit=_STATISTICS_IMAGES)
-        evaluation.reestimate_statistics(run.model, run.host, sample, run.leave_if_asked)
+        reestimate_statistics(run.model, run.host, sample, run.leave_if_asked, run.frozen_norms)
     measured = evaluate(run, run.reader.index.val)
     _require_finite(measured["loss"], f"the validation loss of epoch {progress.epoch + 1}")
     run.reporter.validated(time.monotonic() - started)
@@ -115,7 +119,7 @@ def record_epoch(run: Run, measured: dict[str, Any]) -> None:
         "val_loss": measured["loss"],
         "mean_iou": measured["mean_iou"],
         "pixel_accuracy": measured["pixel_accuracy"],
-        "learning_rate": optim.one_cycle(run.steps_done - 1, run.steps, run.peak_learning_rate),
+        "learning_rate": run.learning_rate(run.steps_done - 1),
         "seconds": round(progress.epoch_seconds, 3),
         "images_per_second": round(progress.image_count / max(progress.epoch_seconds, 1e-9), 3),
     }

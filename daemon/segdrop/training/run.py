@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, field
 
 import torch
+from torch import nn
 
 from segdrop import logs
 from segdrop.child import StopFlag
@@ -13,7 +14,8 @@ from segdrop.modeling.architectures import SegmentationModel, build_model
 from segdrop.modeling.precision import Host, prepare_host
 from segdrop.modeling.weights import Initialisation, initialise
 from segdrop.spec import TrainingSpec
-from segdrop.training import checkpoint, optim
+from segdrop.training import checkpoint, optim, schedule
+from segdrop.training.batchnorm import frozen_norms
 from segdrop.training.checkpoint import Best, Progress
 from segdrop.training.class_weights import class_weights, training_pixels
 from segdrop.training.data import TrainingData
@@ -39,6 +41,7 @@ class Run:
     reporter: Reporter
     epochs: int
     peak_learning_rate: float
+    frozen_norms: list[nn.Module]
     best_mean_iou: float | None
     saved_at: float = field(default_factory=time.monotonic)  #: monotonic seconds
 
@@ -49,6 +52,10 @@ class Run:
     @property
     def steps_done(self) -> int:
         return self.progress.epoch * self.data.steps_per_epoch + self.progress.step
+
+    def learning_rate(self, step: int) -> float:
+        """Of a step of the run; the peak is that of the heads."""
+        return schedule.learning_rate(self.spec.request.schedule, step, self.steps, self.peak_learning_rate)
 
     def save(self) -> None:
         checkpoint.save(self.spec, self.model.network, self.optimizer, self.progress, self.initialisation.to_json())
@@ -67,7 +74,6 @@ def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
     host = prepare_host(request.precision, spec.threads)
     torch.manual_seed(request.seed)
     model = build_model(request.architecture, len(spec.classes))
-    optimizer = optim.build_optimizer(model.network, optim.weight_decay(request.weight_decay))
     saved = checkpoint.load(spec)
     if saved is None:
         progress, best = Progress(), None
@@ -76,12 +82,16 @@ def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
         progress, best = saved.progress, checkpoint.load_best(spec)
         initialisation = Initialisation.from_json(saved.initialisation)
         model.network.load_state_dict(saved.network_state)
-        optimizer.load_state_dict(saved.optimizer_state)
         logs.get().info("job.resumed", epoch=progress.epoch, step=progress.step)
-    epochs, batch_size = request.epochs or 1, request.batch_size or 1
+    is_pretrained = initialisation.is_pretrained
+    optimizer = optim.build_optimizer(
+        model.network, request.optimizer, request.weight_decay, is_pretrained=is_pretrained
+    )
+    if saved:
+        optimizer.load_state_dict(saved.optimizer_state)
+    batch_size = request.batch_size or 1
     data = TrainingData(reader, index.train, batch_size, request.seed, transform_named(request.augmentation))
     reporter = _reporter(spec, data, progress, best)
-    rate = optim.peak_learning_rate(request.learning_rate, is_pretrained=initialisation.is_pretrained)
     return Run(
         spec=spec,
         stop=stop,
@@ -94,8 +104,9 @@ def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
         initialisation=initialisation,
         progress=progress,
         reporter=reporter,
-        epochs=epochs,
-        peak_learning_rate=rate,
+        epochs=request.epochs or 1,
+        peak_learning_rate=optim.peak_learning_rate(request.learning_rate, request.optimizer, batch_size),
+        frozen_norms=frozen_norms(model.network, is_pretrained=is_pretrained, batch_size=batch_size),
         best_mean_iou=reporter.best_mean_iou,
     )
 
