@@ -80,11 +80,12 @@ class Pipeline:
         """How many there were since the last new checkpoint."""
         return job.fruitless_attempts if _mark(self._store.files(job).checkpoint) == job.checkpoint_mark else 0
 
-    def uncharge(self, job: Job, before: int) -> Job:
-        """Forget an attempt that could not begin; ``before``: what :meth:`fruitless_attempts` said then."""
-        if job.state not in (JobState.STARTED, JobState.TRAINED) or job.fruitless_attempts <= before:
+    def uncharge(self, job: Job, before: Job) -> Job:
+        """Take back an attempt that could not begin, if it came on record; ``before``: the job as it was then."""
+        fruitless = self.fruitless_attempts(before)
+        if job.state not in (JobState.STARTED, JobState.TRAINED) or job.fruitless_attempts <= fruitless:
             return job
-        return self._store.transition(job, job.state, fruitless_attempts=before)
+        return self._store.transition(job, job.state, attempts=before.attempts, fruitless_attempts=fruitless)
 
     def start(self, job: Job, now: float, wall: datetime) -> Child:
         """The child of the job's stage."""

@@ -76,7 +76,7 @@ class Service:
         self._lanes = (self._check_lane, self._training_lane)
         self._bulletin = Bulletin(self.layout, self._clock.wall(), listener, Notifier())
         self._resettled_at: dict[str, float] = {}
-        self._not_begun: dict[str, int] = {}  #: attempts that may be on record without a child: the count before them
+        self._not_begun: dict[str, Job] = {}  #: as they were before an attempt that may be on record without a child
         self._paused_until = 0.0
         self._pause_reason = ""
         self._last_scan = self._next_scan = 0.0
@@ -149,6 +149,8 @@ class Service:
         try:
             self._end_overdue_training(wall)
             self._look_after_children(now, wall)
+            if self._pause_reason:
+                self._reload(wall)
         except (OSError, UnavailableError) as error:
             self._pause(now, error)
         self._show(self._clock.monotonic(), state="stopped")
@@ -217,7 +219,7 @@ class Service:
                 self._resettled_at[job.id] = now + self._settings.intake.settle_seconds
                 return self._pipeline.accept_change(job)
         else:
-            self._not_begun[job.id] = self._pipeline.fruitless_attempts(job)
+            self._not_begun[job.id] = job
             job = self.jobs[job.id] = self._pipeline.begin_attempt(job, wall)
             if job.state in _ENDED:
                 del self._not_begun[job.id]
@@ -322,11 +324,17 @@ class Service:
         self._paused_until = now + _PAUSE_SECONDS
 
     def _resume(self, wall: datetime) -> None:
-        """After a pause, believe the folders: a change may have reached the disk although it raised."""
+        """Another try after a pause."""
         if not self._pause_reason:
             return
         if not self.layout.inbox.is_dir():
             raise UnavailableError("root.unavailable", f"{self.layout.inbox} is not there")
+        self._reload(wall)
+
+    def _reload(self, wall: datetime) -> None:
+        """Believe the folders: a change may have reached the disk although it raised. Attempts that did not come to a
+        child are taken back.
+        """
         self.jobs = {job.id: self._pipeline.finish_cancel(job, wall) for job in recovery.load(self.store)}
         for job_id, before in list(self._not_begun.items()):
             if job := self.jobs.get(job_id):

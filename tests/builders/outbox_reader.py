@@ -11,19 +11,21 @@ from typing import Any
 from segdrop.spool.layout import SENTINEL_NAME, RootLayout
 
 _RESULT_NAME = re.compile(r"[a-z0-9_-]+-\d{8}T\d{6}Z-[0-9a-f]{4}\.(zip|json)")
+#: a daemon that starts tries whether files can be renamed: an empty one, hidden, for a moment
+_PROBE_NAME = ".segdrop-probe"
 #: below the root, what may be there while no daemon runs: its lock, the last cheap check (replaced by the next)
 _KEPT = frozenset({SENTINEL_NAME, "metrics.prom", "work/.daemon.lock", "work/.inspection"})
 
 
 class OutboxReader:
-    """Whatever is seen of an answer is final: it parses, its ZIP is there and whole, and it stays as it is."""
+    """Whatever is seen there is final: a ZIP is whole, an answer parses and has its ZIP beside it, and both stay so."""
 
     def __init__(self, layout: RootLayout) -> None:
         self.layout = layout
         self.answers: dict[str, dict[str, Any]] = {}  #: by job
         self.wrong: list[str] = []
         self.looks = 0
-        self._contents: dict[str, bytes] = {}
+        self._seen: dict[str, tuple[int, str]] = {}  #: size and SHA-256 of each file at first sight
 
     def look(self) -> None:
         self.looks += 1
@@ -31,40 +33,42 @@ class OutboxReader:
             names = {path.name for path in self.layout.outbox.iterdir()}
         except FileNotFoundError:  # the first daemon has not made it yet
             return
-        self.wrong += [f"{job}.json disappeared" for job in self.answers if f"{job}.json" not in names]
-        for name in sorted(names):
+        self.wrong += [f"{name} disappeared" for name in sorted(self._seen.keys() - names)]
+        for name in sorted(names - self._seen.keys()):
             if name == self.layout.status.name:
-                self._read(self.layout.status)
-            elif not _RESULT_NAME.fullmatch(name):
-                self._expect_probe(name)
-            elif name.endswith(".json") and name.removesuffix(".json") not in self.answers:
+                self._parse(name, (self.layout.outbox / name).read_bytes())
+            elif _RESULT_NAME.fullmatch(name):
                 self._take(name)
-
-    def _expect_probe(self, name: str) -> None:
-        """A daemon that starts tries whether files can be renamed: an empty one, hidden, for a moment."""
-        if name != ".segdrop-probe":
-            self.wrong.append(f"{name} is in the outbox")
-
-    def _read(self, path: Path) -> tuple[bytes, Any]:
-        content = path.read_bytes()
-        try:
-            return content, json.loads(content)
-        except ValueError:
-            self.wrong.append(f"{path.name} does not parse: {content[-80:]!r}")
-            return content, {}
+            elif name != _PROBE_NAME:
+                self.wrong.append(f"{name} is in the outbox")
 
     def _take(self, name: str) -> None:
-        job = name.removesuffix(".json")
-        content, answer = self._read(self.layout.outbox / name)
-        self.answers[job], self._contents[job] = answer, content
-        if result := answer.get("result"):
-            try:
-                archive = (self.layout.outbox / result["name"]).read_bytes()
-            except FileNotFoundError:
-                self.wrong.append(f"{name} is there without its ZIP")
-                return
-            if (len(archive), hashlib.sha256(archive).hexdigest()) != (result["bytes"], result["sha256"]):
-                self.wrong.append(f"{name} tells of another ZIP than the one beside it, of {len(archive)} bytes")
+        if name in self._seen:  # with its answer
+            return
+        content = (self.layout.outbox / name).read_bytes()
+        self._seen[name] = _digest(content)
+        if name.endswith(".json"):
+            answer = self.answers[name.removesuffix(".json")] = self._parse(name, content)
+            self._expect_result(name, answer.get("result"))
+
+    def _expect_result(self, name: str, result: dict[str, Any] | None) -> None:
+        if result is None:
+            return
+        try:
+            self._take(result["name"])
+        except FileNotFoundError:
+            self.wrong.append(f"{name} is there without its ZIP")
+            return
+        seen = self._seen[result["name"]]
+        if seen != (result["bytes"], result["sha256"]):
+            self.wrong.append(f"{name} tells of another ZIP than the one beside it, of {seen[0]} bytes when first seen")
+
+    def _parse(self, name: str, content: bytes) -> Any:
+        try:
+            return json.loads(content)
+        except ValueError:
+            self.wrong.append(f"{name} does not parse: {content[-80:]!r}")
+            return {}
 
     # at the end
 
@@ -76,9 +80,8 @@ class OutboxReader:
         """
         self.look()
         wrong = list(dict.fromkeys(self.wrong))
-        for job, content in self._contents.items():
-            if self.layout.published_json(job).read_bytes() != content:
-                wrong.append(f"{job}.json has changed since it was first seen")
+        changed = (n for n, seen in self._seen.items() if _digest((self.layout.outbox / n).read_bytes()) != seen)
+        wrong += [f"{name} has changed since it was first seen" for name in changed]
         originals = [answer for answer in self.answers.values() if "retry_of" not in answer]
         counted = Counter(answer["input"]["name"] for answer in originals)
         wrong += [f"{name} has {counted[name]} answers" for name in inputs if counted[name] != 1]
@@ -136,3 +139,7 @@ class OutboxReader:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 found[manifest.parent.name] = json.loads(manifest.read_bytes())
         return found
+
+
+def _digest(content: bytes) -> tuple[int, str]:
+    return len(content), hashlib.sha256(content).hexdigest()

@@ -74,6 +74,8 @@ class Standin:
         return sum(json.loads(line)[0] == self.name for line in log.read_text().splitlines())
 
     def wait(self, epoch: int) -> None:
+        if self.behaviour.get("hold") == epoch:
+            logs.get().info("standin.waiting")
         while self.behaviour.get("hold") == epoch and not (self.folder / "release").exists():
             if self.stop and not self.behaviour.get("deaf"):
                 raise StoppedError

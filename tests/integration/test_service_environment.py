@@ -90,6 +90,21 @@ def test_outbox_that_cannot_be_written_pauses_and_then_everything_is_delivered(r
     assert (answer["status"], answer["attempts"]) == ("succeeded", 1)
 
 
+def test_work_folder_that_cannot_be_removed_goes_once_it_can(root: Root, good: Path) -> None:
+    root.plan(good={"hold": 0})
+    with root.daemon(obeys_permissions=True):
+        root.drop(good)
+        wait_until(root.starts, "the training")
+        next(root.layout.work.glob("good-*/cache")).chmod(0o555)
+        root.flag("release")
+        answer = root.answer("good.zip")
+        assert "ermission denied" in paused(root)
+        (half,) = root.layout.work.glob(".good-*.removed")
+        (half / "cache").chmod(0o755)
+        wait_until(lambda: not half.exists(), "the rest is removed")
+        assert root.archived(answer).read_bytes() == good.read_bytes()
+
+
 def test_inbox_that_cannot_be_changed_pauses_and_no_claim_is_left_half_done(root: Root, good: Path) -> None:
     with root.daemon(obeys_permissions=True) as daemon:
         root.layout.inbox.chmod(0o555)

@@ -91,6 +91,15 @@ def test_removals_that_were_cut_off_are_finished(store: Store) -> None:
     assert listing(store.layout.work) == [store.layout.daemon_lock.name]
 
 
+def test_loading_again_finishes_removals_too(store: Store) -> None:
+    """A full disk, or one that is not there for a while, cuts off a removal and not the daemon."""
+    job = stored_job(store)
+    for name in (".a-1.removed", "..inspection.removed"):
+        (store.layout.work / name / "half").mkdir(parents=True)
+    assert recovery.load(store) == [job]
+    assert listing(store.layout.work) == [job.id]
+
+
 def test_loading_again_sweeps_nothing_that_a_child_may_be_using(store: Store) -> None:
     store.layout.inspection.mkdir()
     job = stored_job(store)

@@ -1,0 +1,108 @@
+"""A change that the disk refuses in the middle of something: it is made after the pause, and charged to nobody.
+
+The disk is a folder in the place of the temporary file, which refuses root as well.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builders import write_dataset
+from builders.daemons import Root, wait_until
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    """One job, with one attempt: whoever is charged for what the disk did fails."""
+    root = Root(tmp_path / "run", training__max_attempts=1)
+    root.drop(write_dataset(tmp_path / "good.zip"))
+    return root
+
+
+def work_folder(root: Root) -> Path:
+    return next(root.layout.work.glob("good-*"))
+
+
+def refuse(root: Root, name: str) -> Path:
+    """Let nothing of that name be written to the job's folder; the obstacle."""
+    obstacle = work_folder(root) / f"{name}.tmp"
+    obstacle.mkdir()
+    return obstacle
+
+
+def manifest(root: Root) -> dict[str, Any]:
+    return dict(json.loads((work_folder(root) / "job.json").read_bytes()))
+
+
+def queue(root: Root) -> Path:
+    """Have the job checked and not begun; the control file that holds it."""
+    control = root.layout.inbox / "PAUSE"
+    control.touch()
+    return control
+
+
+def test_attempt_that_cannot_begin_is_taken_back_each_time(root: Root) -> None:
+    control = queue(root)
+    with root.daemon() as daemon:
+        wait_until(lambda: root.states() == {"good.zip": "queued"}, "queued")
+        obstacle = refuse(root, "training.spec.json")
+        control.unlink()
+        daemon.wait_for("queue.paused")
+        records: set[int] = set()
+        wait_until(
+            lambda: records.add((work_folder(root) / "job.json").stat().st_mtime_ns) or len(records) > 3,
+            "two more attempts on record, each taken back",
+        )
+        obstacle.rmdir()
+        answer = root.answer("good.zip")
+    assert (answer["status"], answer["attempts"], len(root.starts())) == ("succeeded", 1, 1)
+
+
+def test_attempt_that_could_not_begin_is_taken_back_when_the_daemon_stops(root: Root) -> None:
+    control = queue(root)
+    for _ in range(2):
+        with root.daemon() as daemon:
+            wait_until(lambda: root.states().get("good.zip") in ("queued", "started"), "the check")
+            if control.exists():
+                obstacle = refuse(root, "training.spec.json")
+                control.unlink()
+            daemon.wait_for("queue.paused")
+            assert daemon.stop() == 0
+        assert (manifest(root)["attempts"], manifest(root)["fruitless_attempts"]) == (0, 0)
+    obstacle.rmdir()
+    with root.daemon():
+        answer = root.answer("good.zip")
+    assert (answer["status"], answer["attempts"]) == ("succeeded", 1)
+
+
+@pytest.mark.parametrize("ending", [None, "die"])
+def test_end_of_a_training_that_cannot_be_recorded_counts_once(root: Root, ending: str | None) -> None:
+    root.configure(training__max_attempts=2)
+    root.plan(good={"hold": 0, "ending": ending, "times": 1})
+    with root.daemon() as daemon:
+        wait_until(root.starts, "the training")
+        obstacle = refuse(root, "job.json")
+        root.flag("release")
+        daemon.wait_for("queue.paused")
+        before = manifest(root)
+        obstacle.rmdir()
+        answer = root.answer("good.zip")
+    assert (before["state"], before["attempts"]) == ("started", 1)
+    assert (answer["status"], answer["attempts"]) == ("succeeded", 2 if ending else 1)
+
+
+def test_cancellation_that_was_taken_is_carried_out_after_the_pause(root: Root) -> None:
+    root.plan(good={"hold": 0})
+    with root.daemon() as daemon:
+        wait_until(root.starts, "the training")
+        obstacle = refuse(root, "outcome.json")
+        control = root.layout.inbox / f"{work_folder(root).name}.cancel"
+        control.touch()
+        daemon.wait_for("queue.paused")
+        assert not control.exists()
+        assert root.answers() == {}
+        obstacle.rmdir()
+        answer = root.answer("good.zip")
+    assert (answer["status"], answer["attempts"]) == ("cancelled", 1)
