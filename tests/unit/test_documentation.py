@@ -285,6 +285,12 @@ def test_files_named_in_the_readme_exist() -> None:
     assert {name for name in named if not (REPOSITORY / name).exists()} == set()
 
 
+def test_tests_named_in_the_readme_exist() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", README)
+    assert len(named) > 10
+    assert [pair for pair in named if f"def {pair[1]}(" not in (REPOSITORY / pair[0]).read_text()] == []
+
+
 def test_make_targets_named_in_the_readme_exist() -> None:
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
