@@ -176,8 +176,8 @@ def _one_channel(image: Image.Image) -> npt.NDArray[np.generic]:
 
 def _packed(image: Image.Image) -> npt.NDArray[np.int32]:
     """0xRRGGBB, (height, width); transparency is dropped. Pillow lays the bytes out: numpy takes six times as long."""
-    laid_out = image.convert("RGB").tobytes("raw", "BGRX")
-    return np.frombuffer(laid_out, "<i4").reshape(image.size[::-1]) & 0xFFFFFF
+    laid_out = (image if image.mode == "RGB" else image.convert("RGB")).tobytes("raw", "BGRX")
+    return np.frombuffer(laid_out, "<i4").reshape(image.size[::-1])  # the fourth byte is zero
 
 
 def _palette_colours(
