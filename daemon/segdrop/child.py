@@ -19,7 +19,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -28,6 +28,7 @@ from segdrop import durable, errors, logs
 #: set by the parent: its own PID, so that a parent that died before we asked the kernel is noticed too
 PARENT_VARIABLE = "SEGDROP_PARENT_PID"
 _PR_SET_PDEATHSIG = 1
+Spec = TypeVar("Spec")
 _LAST_CPU_SECONDS = 5
 
 
@@ -76,6 +77,15 @@ def limit_resources(*, memory_bytes: int | None = None, cpu_seconds: int | None 
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     if cpu_seconds is not None:
         resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + _LAST_CPU_SECONDS))
+
+
+def ordered(load: Callable[[Path], Spec], path: Path) -> Spec:
+    """Read the spec. Where it is gone, so is its folder: unmounted, or taken away."""
+    try:
+        return load(path)
+    except OSError as error:
+        sys.stderr.write(f"cannot read {path}: {error.strerror}\n")
+        sys.exit(errors.Exit.ENVIRONMENT)
 
 
 def peak_rss_bytes() -> int:

@@ -59,15 +59,17 @@ class Request(BaseModel):
     )
     augmentation: Literal["none", "flip", "standard", "strong"] = Field(
         "standard",
-        description="Random changes of the training images; `standard` is flips, scales and crops.",
+        description="Random changes of the training images; `standard` is flips, scales and crops, `strong` wider ones "
+        "and other colours.",
     )
-    ema: bool = Field(default=False, description="Use averaged weights.")
+    ema: bool = Field(default=False, description="Validate and deliver averaged weights.")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="Arithmetic; `auto` suits the host.")
     output_stride: Literal[8, 16] | Auto = Field("auto", description="Resolution of the deepest features.")
     early_stopping_patience: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="Stop after so many epochs without improvement."
+        None,
+        description="Stop after so many epochs without a better mean IoU; the schedule is still that of all epochs.",
     )
-    keep_checkpoints: bool = Field(default=False, description="Every epoch's checkpoint in the result.")
+    keep_checkpoints: bool = Field(default=False, description="Every epoch's weights in the result, in checkpoints/.")
     val_fraction: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = Field(
         0.2, description="Share of the pairs held out for validation, where the ZIP brings no split."
     )
@@ -124,11 +126,7 @@ AVAILABLE: dict[str, tuple[object, ...]] = {
     "device": ("cpu",),
     "optimizer": ("adamw", "sgd"),
     "schedule": ("one_cycle", "poly", "cosine", "constant"),
-    "augmentation": ("none", "flip", "standard"),
-    "ema": (False,),
     "output_stride": ("auto", 8),
-    "early_stopping_patience": (None,),
-    "keep_checkpoints": (False,),
     "format": (
         "auto",
         "ade20k",

@@ -97,7 +97,8 @@ class TrainingSpec(_Spec):
     """One training run on a checked dataset.
 
     Answers: ``model_path``, ``history_path``, ``result_path`` (last), or ``error_path``; meanwhile
-    ``progress_path`` at most once a second and ``checkpoint_path`` after every epoch.
+    ``progress_path`` at most once a second and ``checkpoint_path`` after every epoch. If the request keeps
+    checkpoints, also a model of every epoch in ``checkpoints_dir``.
     """
 
     job: str
@@ -115,6 +116,10 @@ class TrainingSpec(_Spec):
     lock_path: Path
     metadata: dict[str, Any] = {}  #: goes into model.pth as it is
 
+    @property
+    def checkpoints_dir(self) -> Path:
+        return _checkpoints_beside(self.model_path)
+
 
 class PackageSpec(_Spec):
     """Pack the result ZIP from finished files. Answer: ``package_path`` with size and SHA-256, last."""
@@ -128,3 +133,12 @@ class PackageSpec(_Spec):
     package_path: Path
     error_path: Path
     lock_path: Path
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        """Every epoch's model; there only if the request kept them."""
+        return _checkpoints_beside(self.model_path)
+
+
+def _checkpoints_beside(model_path: Path) -> Path:
+    return model_path.with_name("checkpoints")

@@ -76,13 +76,16 @@ def commented(source: Path, comment: str) -> bytes:
 class Root:
     """One root: people's side of it, and the commands on it."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
-        """``settings``: dotted keys with ``__`` for the dot, over :data:`QUICK`."""
+    def __init__(self, folder: Path, *, seen_at: Path | None = None, **settings: Any) -> None:
+        """``settings``: dotted keys with ``__`` for the dot, over :data:`QUICK`.
+
+        ``seen_at``: where we find what the daemon finds at ``folder/root``, if something is mounted there for it alone.
+        """
         self.folder = folder
-        self.layout = RootLayout(folder / "root")
+        self.layout = RootLayout(seen_at or folder / "root")
         self.control = folder / "control"  #: the plan, and what the stand-ins note
         self.control.mkdir(parents=True)
-        self.layout.inbox.mkdir(parents=True)
+        self.layout.inbox.mkdir(parents=True, exist_ok=True)
         self.config = folder / "segdrop.toml"
         self.configure(**settings)
 
@@ -92,7 +95,7 @@ class Root:
         for key, value in values.items():
             section, _, name = key.partition(".")
             sections.setdefault(section, {})[name] = value
-        lines = [f"root = {json.dumps(str(self.layout.root))}"]
+        lines = [f"root = {json.dumps(str(self.folder / 'root'))}"]
         for section, entries in sections.items():
             lines += [f"[{section}]", *(f"{name} = {json.dumps(value)}" for name, value in entries.items())]
         self.config.write_text("\n".join(lines) + "\n")

@@ -1,15 +1,27 @@
 """``python driver.py run|once|train …``: the real command line, with the stand-ins as children.
 
-Two things are changed, and nothing else: which modules the children run, and how long a pause lasts.
+Three things are changed, and nothing else: which modules the children run, how long a pause lasts, and that the wall
+clock is ahead by as many seconds as the file ``clock`` beside the plan says.
 """
 
 import functools
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from segdrop import cli, service
 from segdrop.pipeline import Modules
 
+
+def wall() -> datetime:
+    setting = Path(os.environ["STANDIN_PLAN"]).with_name("clock")
+    ahead = timedelta(seconds=float(setting.read_text())) if setting.exists() else timedelta()
+    return datetime.now(UTC) + ahead
+
+
 if __name__ == "__main__":
-    modules = Modules(check="held_check", training="standin")
-    cli.serve.Service = functools.partial(service.Service, modules=modules)  # type: ignore[misc,assignment]
+    modules = Modules(check="held_check", training="standin", package="held_package")
+    clock = service.Clock(wall=wall)
+    cli.serve.Service = functools.partial(service.Service, modules=modules, clock=clock)  # type: ignore[misc,assignment]
     service._PAUSE_SECONDS = 1.0
     cli.main()

@@ -1,27 +1,31 @@
-"""``python -m held_check inspect|check SPEC``: ``segdrop.dataset``, except that the plan may delay or refuse it.
+"""``python -m held_check inspect|check SPEC``: ``segdrop.dataset``, except that a test may delay, refuse or spoil it.
 
-While the plan's folder (see ``standin``) has a file ``hold-check`` or ``hold-inspect``, the check of that name waits
-before it begins. Where it has a file ``inspect-full``, the cheap check finds the disk full; where ``inspect-stopped``,
-it ends as if asked to.
+Points to be held at (see ``held``): ``inspect`` and ``check`` before they begin, ``inspect-end`` and ``check-end`` once
+they have answered. Where there is a file ``inspect-full``, the cheap check finds the disk full; where
+``inspect-stopped``, it ends as if asked to. ``cut-check`` and ``cut-inspect`` spoil the answer.
 """
 
-import os
 import sys
-import time
 from pathlib import Path
+
+import held
 
 from segdrop import child
 from segdrop.dataset.__main__ import main
 from segdrop.errors import Exit
 
+ANSWERS = {"inspect": "answer_path", "check": "report_path"}
+
 if __name__ == "__main__":
     child.tie_to_parent()
-    folder = Path(os.environ["STANDIN_PLAN"]).parent
-    while (folder / f"hold-{sys.argv[1]}").exists():
-        time.sleep(0.02)
-    if sys.argv[1] == "inspect" and (folder / "inspect-full").exists():
+    command = sys.argv[1]
+    held.wait(command)
+    if command == "inspect" and held.asked("inspect-full"):
         sys.exit(Exit.ENVIRONMENT)
-    if sys.argv[1] == "inspect" and (folder / "inspect-stopped").exists():
-        (folder / "inspect-stopped").unlink()
+    if command == "inspect" and held.asked("inspect-stopped"):
+        (held.folder() / "inspect-stopped").unlink()
         sys.exit(Exit.TRY_LATER)
-    sys.exit(main(sys.argv[1:]))
+    status = main(sys.argv[1:])
+    held.cut_off(command, Path(sys.argv[2]), ANSWERS[command])
+    held.wait(f"{command}-end")
+    sys.exit(status)

@@ -103,6 +103,10 @@ class Machine:
         covers = [f"mount -t tmpfs -o mode=755 tmpfs {shlex.quote(str(path))}" for path in set(blocked.values())]
         return [*before, *covers, *after]
 
+    def view(self, path: Path) -> Path:
+        """The same path as it is here: what is mounted there is seen by it from outside."""
+        return Path(f"/proc/{self._first}/root{path}")
+
     # commands
 
     def entering(self, account: Account | None = None, *, umask: str = "022") -> list[str]:

@@ -4,9 +4,11 @@ The contract is the real one's: the same spec, answers, exit codes, signals and 
 plan, a JSON file named by ``STANDIN_PLAN``: behaviours by the input's name, ``"*"`` for all others:
 
     epochs     how many; each writes a checkpoint and the progress file
-    hold       before which epoch (from 0) it waits, as long as the plan's folder has no file ``release``
+    hold       before which epoch (from 0; their number: before the answer) it waits, as long as the plan's folder has
+               no file ``release``
     deaf       true: SIGTERM is not heeded while it waits
-    ending     raise, die (SIGKILL), silent (exit 0 without an answer), full (ENOSPC), not_finite; else: success
+    ending     raise, die (SIGKILL), silent (exit 0 without an answer), cut (exit 0 with half of one), full (ENOSPC),
+               eat (memory), not_finite; else: success
     ending_at  before which epoch it ends so (default: after the last)
     times      how many starts end so; the ones after that succeed
     size       of the model, in bytes (default: some hundred thousand)
@@ -29,6 +31,8 @@ from segdrop import child, durable, logs
 from segdrop.errors import DataError, Exit, Issue, StoppedError
 
 POLL_SECONDS = 0.02
+#: who is told to eat memory is in a cgroup that has less
+MOST_MIB = 2048
 
 
 class Standin:
@@ -60,6 +64,7 @@ class Standin:
                 self.end()
         if ends_badly and not self.behaviour.get("further"):
             self.end()
+        self.wait(epochs)
         self.answer(epochs)
 
     def resumed_epoch(self) -> int:
@@ -96,6 +101,12 @@ class Standin:
                 os.kill(os.getpid(), signal.SIGKILL)
             case "silent":
                 sys.exit(Exit.OK)
+            case "cut":
+                self.answer(self.behaviour.get("epochs", 1))
+                os.truncate(self.path("result"), self.path("result").stat().st_size // 2)
+                sys.exit(Exit.OK)
+            case "eat":
+                self.eaten = [os.urandom(1 << 20) for _ in range(MOST_MIB)]
             case "full":
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path("checkpoint")))
             case "not_finite":
@@ -131,7 +142,7 @@ class Standin:
 
 def main() -> int:
     child.tie_to_parent()
-    spec = json.loads(Path(sys.argv[1]).read_bytes())
+    spec = child.ordered(lambda path: json.loads(path.read_bytes()), Path(sys.argv[1]))
     return child.run(
         lambda stop: Standin(spec, stop).run(),
         job=spec["job"],

@@ -125,6 +125,28 @@ def test_packing_again_after_a_crash_replaces_what_was_half_there(packed: Packag
     assert not packed.result_zip_path.with_name("result.zip.tmp").exists()
 
 
+def test_every_epochs_weights_are_packed_where_they_were_kept_and_nothing_half_written(tmp_path: Path) -> None:
+    spec = package(tmp_path, SUMMARY | {"request": {"keep_checkpoints": True}})
+    spec.checkpoints_dir.mkdir()
+    for epoch in range(1, 12):
+        (spec.checkpoints_dir / f"epoch-{epoch:03}.pth").write_bytes(bytes([epoch]) * 3_000_000)
+    (spec.checkpoints_dir / "epoch-012.pth.tmp").write_bytes(b"half")
+    bundle.pack(spec)
+    with zipfile.ZipFile(spec.result_zip_path) as archive:
+        assert archive.testzip() is None
+        kept = [f"checkpoints/epoch-{epoch:03}.pth" for epoch in range(1, 12)]
+        assert sorted(archive.namelist()) == sorted([*MEMBERS, *kept])
+        for name in kept:
+            assert archive.read(name) == (tmp_path / name).read_bytes()
+            assert archive.getinfo(name).compress_type == zipfile.ZIP_STORED
+        assert "checkpoints/epoch-001.pth" in archive.read("README.txt").decode()
+
+
+def test_a_readme_does_not_tell_of_checkpoints_that_are_not_there(packed: PackageSpec) -> None:
+    with zipfile.ZipFile(packed.result_zip_path) as archive:
+        assert "checkpoints/" not in archive.read("README.txt").decode()
+
+
 def test_a_result_that_cannot_be_packed_leaves_no_answer(tmp_path: Path) -> None:
     spec = package(tmp_path)
     spec.model_path.unlink()

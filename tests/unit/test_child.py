@@ -165,6 +165,12 @@ run(unmount)
     assert (line["event"], "is gone" in line["reason"]) == ("child.environment", True)
 
 
+def test_spec_that_is_gone_is_the_environments(start: Callable[..., "subprocess.Popen[str]"]) -> None:
+    process = start("child.ordered(Path.read_bytes, folder / 'spec.json')")
+    _, log = process.communicate(timeout=60)
+    assert (process.returncode, "spec.json: No such file" in log) == (Exit.ENVIRONMENT, True)
+
+
 def test_exit_code_stands_although_the_log_cannot_be_written(tmp_path: Path) -> None:
     body = "run(lambda stop: fail(OSError(errno.ENOSPC, 'No space left')))"
     environment = os.environ | {child.PARENT_VARIABLE: str(os.getpid()), "PYTHONUNBUFFERED": "1"}

@@ -109,6 +109,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"schedule": "poly"},
     {"schedule": "cosine"},
     {"schedule": "constant"},
+    {"augmentation": "strong"},
 ]
 
 
@@ -205,10 +206,10 @@ def test_crash_between_best_and_last_checkpoint_changes_nothing(
     whole, spec = (training_spec(tmp_path / name, cache_dir) for name in ("whole", "crashed"))
     loop.train(whole, StopFlag())
 
-    def crash(_spec: TrainingSpec, _network: Any, _optimizer: Any, progress: checkpoint.Progress, _start: Any) -> None:
+    def crash(spec: TrainingSpec, network: Any, optimizer: Any, progress: checkpoint.Progress, *rest: Any) -> None:
         if progress.epoch == epoch:
             raise OSError("power cut")
-        save(_spec, _network, _optimizer, progress, _start)
+        save(spec, network, optimizer, progress, *rest)
 
     save = checkpoint.save
     with monkeypatch.context() as patch:
@@ -390,6 +391,107 @@ def test_best_epoch_is_the_one_delivered_and_the_later_of_equals(
     assert equal(torch.load(spec.model_path, weights_only=True)["state_dict"], epochs[3])
 
 
+def score_validations(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> None:
+    """The mean IoU of each epoch's validation, in the place of what was measured."""
+
+    def scored(current: run.Run, positions: list[int]) -> dict[str, Any]:
+        measured = evaluate(current, positions)
+        if positions == current.reader.index.val:
+            measured["mean_iou"] = scores[current.progress.epoch]
+        return measured
+
+    evaluate = loop.evaluate
+    monkeypatch.setattr(loop, "evaluate", scored)
+
+
+@pytest.mark.parametrize(
+    ("patience", "scores", "epochs"),
+    [
+        (1, [0.5, 0.6, 0.6, 0.9, 0.9], 3),  # equal is not better
+        (2, [0.5, 0.4, 0.6, 0.5, 0.5], 5),
+        (2, [0.5, 0.4, 0.5, 0.9, 0.9], 3),
+        (5, [0.5, 0.4, 0.3, 0.2, 0.1], 5),
+        (None, [0.5, 0.5, 0.5, 0.5, 0.5], 5),
+    ],
+)
+def test_patience_ends_the_run_and_what_was_done_is_told(
+    tmp_path: Path,
+    cache_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    patience: int | None,
+    scores: list[float],
+    epochs: int,
+) -> None:
+    score_validations(monkeypatch, scores)
+    whole, halting = (
+        training_spec(tmp_path / name, cache_dir, epochs=5, early_stopping_patience=patience)
+        for name in ("whole", "halting")
+    )
+    loop.train(whole, StopFlag())
+    train_with_a_stop_after_each_step(halting)
+    metrics = result_of(whole)["metrics"]
+    assert (metrics["epochs"], metrics["planned_epochs"], metrics["steps"]) == (epochs, 5, 3 * epochs)
+    assert len(timeless(whole.history_path)) == epochs
+    assert metrics["mean_iou"] == max(scores[:epochs])
+    assert result_of(halting)["metrics"] == metrics
+    assert equal(weights_of(whole), weights_of(halting))
+
+
+def test_averaged_weights_are_what_is_validated_selected_and_delivered(
+    tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And training goes on with the plain ones, as it would without."""
+    score_validations(monkeypatch, [0.1, 0.2])
+    plain, averaged = (training_spec(tmp_path / str(ema), cache_dir, ema=ema) for ema in (False, True))
+    halting = training_spec(tmp_path / "halting", cache_dir, ema=True)
+    loop.train(plain, StopFlag())
+    loop.train(averaged, StopFlag())
+    assert train_with_a_stop_after_each_step(halting) >= 6
+    for key, value in weights_of(plain).items():
+        if "running" not in key and "num_batches" not in key:  # those are estimated in what is validated
+            assert torch.equal(weights_of(averaged)[key], value), key
+    assert equal(weights_of(halting), weights_of(averaged))
+    saved, again = (torch.load(spec.checkpoint_path, weights_only=True) for spec in (averaged, halting))
+    assert equal(saved["average"], again["average"])
+    assert not equal(saved["average"], saved["network"])
+    delivered = torch.load(averaged.model_path, weights_only=True)["state_dict"]
+    assert equal(delivered, saved["average"])
+    assert result_of(averaged)["metrics"]["loss"] != result_of(plain)["metrics"]["loss"]
+    assert result_of(halting)["metrics"] == result_of(averaged)["metrics"]
+    assert timeless(halting.history_path) == timeless(averaged.history_path)
+
+
+@pytest.mark.parametrize("ema", [False, True])
+def test_every_epochs_weights_are_kept_and_give_what_was_measured(
+    tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch, *, ema: bool
+) -> None:
+    score_validations(monkeypatch, [0.9, 0.3, 0.2])
+    spec = training_spec(tmp_path / "run", cache_dir, epochs=3, keep_checkpoints=True, ema=ema)
+    train_with_a_stop_after_each_step(spec)
+    paths = sorted(spec.checkpoints_dir.iterdir())
+    assert [path.name for path in paths] == ["epoch-001.pth", "epoch-002.pth", "epoch-003.pth"]
+    first, _, last = (torch.load(path, weights_only=True) for path in paths)
+    model = torch.load(spec.model_path, weights_only=True)
+    assert first.keys() == model.keys()
+    assert equal(first["state_dict"], model["state_dict"])
+    assert (last["metrics"]["epoch"], last["metrics"]["mean_iou"]) == (3, 0.2)
+    saved = torch.load(spec.checkpoint_path, weights_only=True)
+    assert equal(last["state_dict"], saved["average" if ema else "network"])
+
+
+def test_what_an_earlier_attempt_kept_is_no_part_of_a_run_that_starts_again(tmp_path: Path, cache_dir: Path) -> None:
+    loop.train(training_spec(tmp_path / "run", cache_dir, epochs=3, keep_checkpoints=True), StopFlag())
+    again = training_spec(tmp_path / "run", cache_dir, epochs=1, keep_checkpoints=True)
+    loop.train(again, StopFlag())
+    assert [path.name for path in again.checkpoints_dir.iterdir()] == ["epoch-001.pth"]
+
+
+def test_without_being_asked_no_epoch_is_kept(tmp_path: Path, cache_dir: Path) -> None:
+    spec = training_spec(tmp_path / "run", cache_dir)
+    loop.train(spec, StopFlag())
+    assert not spec.checkpoints_dir.exists()
+
+
 def test_test_split_is_evaluated_once_with_the_best_weights(
     tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -457,7 +559,7 @@ def test_batchnorm_is_reestimated_in_short_runs_only(
         calls = []
         with monkeypatch.context() as patch:
             patch.setattr(loop, "_SHORT_RUN_STEPS", short_run_steps)
-            patch.setattr(loop, "reestimate_statistics", lambda *_: calls.append(1))
+            patch.setattr(loop, "reestimate_statistics", lambda *_, **__: calls.append(1))
             loop.train(training_spec(tmp_path / name, cache_dir, epochs=3), StopFlag())  # 3 steps each
         return len(calls)
 

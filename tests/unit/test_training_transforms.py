@@ -1,3 +1,5 @@
+import colorsys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,11 +18,12 @@ def scene(height: int, width: int) -> Pair:
     return image, mask
 
 
+@pytest.mark.parametrize("augmentation", ["standard", "strong"])
 @settings(max_examples=60)
 @given(st.integers(0, 2**32), st.integers(32, 90), st.integers(32, 90))
-def test_standard_keeps_size_and_invents_no_class(seed: int, height: int, width: int) -> None:
+def test_zooming_keeps_size_and_invents_no_class(augmentation: str, seed: int, height: int, width: int) -> None:
     image, mask = scene(height, width)
-    changed_image, changed_mask = transform_named("standard")(image, mask, np.random.default_rng(seed))
+    changed_image, changed_mask = transform_named(augmentation)(image, mask, np.random.default_rng(seed))
     assert changed_image.shape == image.shape
     assert changed_mask.shape == mask.shape
     assert changed_image.dtype == changed_mask.dtype == np.uint8
@@ -36,6 +39,64 @@ def test_image_and_mask_move_together(seed: int) -> None:
     # red is the class, but for pixels blended along edges
     agrees = np.abs(changed_image[..., 0].astype(int) - changed_mask.astype(int) * 100) < 50
     assert agrees[labelled].mean() > 0.85
+
+
+def test_strong_moves_image_and_mask_together_and_leaves_the_mask_its_values() -> None:
+    """Classes 0 and 2, dark and bright: no change of colour makes one look like the other."""
+    image, mask = scene(64, 80)
+    mask[mask == 1] = 0
+    image[:] = np.where(mask == 2, 220, 30)[..., None]
+    for seed in range(60):
+        changed_image, changed_mask = transforms.strong(image, mask, np.random.default_rng(seed))
+        assert set(np.unique(changed_mask)) <= {0, 2, IGNORE}
+        labelled = changed_mask != IGNORE
+        bright = changed_image[..., 1].astype(int) > changed_image[labelled].mean()
+        if len(np.unique(changed_mask[labelled])) > 1:
+            assert (bright == (changed_mask == 2))[labelled].mean() > 0.85
+
+
+def changed_colours(colour: tuple[int, int, int]) -> list[tuple[int, int, int]]:
+    """What a plain image becomes, over many seeds."""
+    image, mask = np.full((32, 32, 3), colour, np.uint8), np.zeros((32, 32), np.uint8)
+    colours = []
+    for seed in range(200):
+        changed_image, changed_mask = transforms.strong(image, mask, np.random.default_rng(seed))
+        (found,) = np.unique(changed_image[changed_mask == 0].reshape(-1, 3), axis=0)
+        colours.append(tuple(int(value) for value in found))
+    return colours
+
+
+def test_strong_changes_brightness_and_contrast_of_greys_and_nothing_else() -> None:
+    greys = changed_colours((100, 100, 100))
+    assert all(red == green == blue for red, green, blue in greys)
+    values = [red for red, _, _ in greys]
+    assert min(values) >= 100 * 0.5 - 33
+    assert max(values) <= 100 * 1.5 + 33
+    assert min(values) < 70
+    assert max(values) > 130
+    assert 20 < values.count(100) < 80, "each of the two is left out every second time"
+
+
+def test_strong_changes_saturation_and_hue_within_their_ranges() -> None:
+    turns, saturations = [], []
+    for colour in changed_colours((160, 80, 80)):  # hue 0, saturation a half
+        hue, saturation, _ = colorsys.rgb_to_hsv(*colour)
+        turns.append((hue + 0.5) % 1 - 0.5)
+        saturations.append(saturation)
+    assert max(map(abs, turns)) <= 20 / 360
+    assert min(turns) < -10 / 360
+    assert max(turns) > 10 / 360
+    assert min(saturations) < 0.35
+    assert max(saturations) > 0.65
+
+
+def test_strong_zooms_by_a_half_to_twice() -> None:
+    covered = []
+    for seed in range(200):
+        _, mask = transforms.strong(*scene(64, 64), np.random.default_rng(seed))
+        covered.append((mask != IGNORE).mean())
+    assert 0.24 < min(covered) < 0.35
+    assert 60 < sum(share == 1 for share in covered) < 140
 
 
 @settings(max_examples=60)
@@ -74,7 +135,7 @@ def test_none_changes_nothing() -> None:
     assert np.array_equal(changed[1], mask)
 
 
-@pytest.mark.parametrize("augmentation", ["none", "flip", "standard"])
+@pytest.mark.parametrize("augmentation", ["none", "flip", "standard", "strong"])
 def test_the_cached_arrays_are_never_written_to(augmentation: str) -> None:
     image, mask = scene(32, 32)
     image.flags.writeable = mask.flags.writeable = False
@@ -84,4 +145,4 @@ def test_the_cached_arrays_are_never_written_to(augmentation: str) -> None:
 
 def test_augmentation_that_is_not_built_is_never_silently_ignored() -> None:
     with pytest.raises(KeyError):
-        transform_named("strong")
+        transform_named("cutmix")

@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> int:
         os.environ[variable] = "1"
     command, path = arguments[0], Path(arguments[1])
     if command == "inspect":
-        inspection = spec.InspectSpec.load(path)
+        inspection = child.ordered(spec.InspectSpec.load, path)
         _limit(inspection.limits)
         return child.run(
             lambda stop: _inspect(inspection, stop),
@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> int:
             stage="inspect",
             error_path=inspection.error_path,
         )
-    order = (spec.ConvertSpec if command == "convert" else spec.CheckSpec).load(path)
+    order = child.ordered((spec.ConvertSpec if command == "convert" else spec.CheckSpec).load, path)
     _limit(order.limits)
     return child.run(
         lambda stop: _check(order, stop),

@@ -12,7 +12,7 @@ from segdrop.spec import PackageSpec
 
 def main() -> int:
     child.tie_to_parent()
-    spec = PackageSpec.load(Path(sys.argv[1]))
+    spec = child.ordered(PackageSpec.load, Path(sys.argv[1]))
     return child.run(
         lambda _stop: bundle.pack(spec),
         job=spec.job,

@@ -32,12 +32,18 @@ def _write_zip(stream: Any, spec: PackageSpec, summary: dict[str, Any]) -> None:
     with zipfile.ZipFile(stream, "w") as archive:
         for name, content in _texts(spec, summary):
             archive.writestr(_member(name, zipfile.ZIP_DEFLATED), content)
-        # weights do not compress; stored, they can be read in place
-        member = _member("model.pth", zipfile.ZIP_STORED)
-        member.file_size = spec.model_path.stat().st_size
-        with spec.model_path.open("rb") as source, archive.open(member, "w") as target:
-            while block := source.read(_BLOCK_BYTES):
-                target.write(block)
+        _add_weights(archive, "model.pth", spec.model_path)
+        for path in sorted(spec.checkpoints_dir.glob("*.pth")):
+            _add_weights(archive, f"{spec.checkpoints_dir.name}/{path.name}", path)
+
+
+def _add_weights(archive: zipfile.ZipFile, name: str, path: Path) -> None:
+    """They do not compress; stored, they can be read in place."""
+    member = _member(name, zipfile.ZIP_STORED)
+    member.file_size = path.stat().st_size
+    with path.open("rb") as source, archive.open(member, "w") as target:
+        while block := source.read(_BLOCK_BYTES):
+            target.write(block)
 
 
 def _texts(spec: PackageSpec, summary: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -21,6 +21,11 @@ How to preprocess
   divide by 255, subtract the mean {mean}, divide by the standard deviation {std}, for R, G, B.
   The model gives one plane of logits a class; the class of a pixel is the largest.
 """
+_CHECKPOINTS = """\
+Every epoch
+  checkpoints/ holds the weights after each epoch, in files like model.pth:
+  venv/bin/python predict.py FOLDER_OR_IMAGES -o predictions --model checkpoints/epoch-001.pth
+"""
 #: torchvision's normalisation of its published weights (torchvision.transforms presets)
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -33,6 +38,7 @@ def render(summary: dict[str, Any]) -> str:
         f"segdrop result {summary['job']}\n",
         _overview(summary),
         _LOADING.format(num_classes=dataset["num_classes"], height=height, width=width, mean=_MEAN, std=_STD),
+        _CHECKPOINTS if summary["request"].get("keep_checkpoints") else "",
         _classes(metrics),
         _listed("How the dataset was read", dataset["assumptions"]),
         _listed("What was found", [f"{i['severity']} {i['code']}: {i['message']}" for i in summary["issues"]]),

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from segdrop.spool.job import Job, JobState
 from segdrop.spool.layout import JobLayout, RootLayout
 
+_BLOCK_BYTES = 512  #: of ``st_blocks`` (stat(3type))
+
 
 def free_bytes(layout: RootLayout) -> int:
     """OSError where the folder is not there."""
@@ -27,7 +29,7 @@ def needed_bytes(job: Job, files: JobLayout, reserve_bytes: int) -> int:
         case JobState.CLAIMED:
             return reserve_bytes + job.cache_bytes
         case JobState.STARTED | JobState.TRAINED:
-            written = [path.stat().st_size for path in files.folder.iterdir() if path.is_file() and path != files.input]
-            return max(0, reserve_bytes - sum(written))
+            written = [path for path in files.folder.iterdir() if path.is_file() and path != files.input]
+            return max(0, reserve_bytes - sum(path.stat().st_blocks * _BLOCK_BYTES for path in written))
         case _:
             return reserve_bytes

@@ -20,7 +20,7 @@ def main() -> int:
     # one that is not running (steps took three times as long beside two busy processes). Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     child.tie_to_parent()
-    spec = TrainingSpec.load(Path(sys.argv[1]))
+    spec = child.ordered(TrainingSpec.load, Path(sys.argv[1]))
 
     def body(stop: child.StopFlag) -> None:
         from segdrop.training.loop import train  # noqa: PLC0415  (torch takes seconds: signals are handled first)

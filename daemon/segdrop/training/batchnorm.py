@@ -1,6 +1,6 @@
 """BatchNorm's statistics: estimated anew for short runs, and kept as they are where tiny batches would spoil them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -14,18 +14,19 @@ from segdrop.modeling.precision import Host
 _LEAST_BATCH = 8
 
 
-def frozen_norms(network: nn.Module, *, is_pretrained: bool, batch_size: int) -> list[nn.Module]:
-    """Those that keep their statistics: a pretrained backbone's in tiny batches. Their weight and bias still learn.
+def keeps_statistics(*, is_pretrained: bool, batch_size: int) -> bool:
+    """Whether the backbone's stay as they are; weight and bias still learn.
 
-    Not those of the heads, which may come from random weights and have no statistics worth keeping.
+    Never those of the heads, which may come from random weights and have no statistics worth keeping.
     """
-    return list(_norms(network.get_submodule("backbone"))) if is_pretrained and batch_size < _LEAST_BATCH else []
+    return is_pretrained and batch_size < _LEAST_BATCH
 
 
-def train_mode(model: nn.Module, frozen: Sequence[nn.Module]) -> None:
+def train_mode(model: SegmentationModel, *, keeps_backbone: bool) -> None:
     model.train()
-    for norm in frozen:
-        norm.eval()
+    if keeps_backbone:
+        for norm in _norms(model.network.get_submodule("backbone")):
+            norm.eval()
 
 
 def reestimate_statistics(
@@ -33,16 +34,18 @@ def reestimate_statistics(
     host: Host,
     batches: Iterable[Tensor],
     on_batch: Callable[[], None],
-    frozen: Sequence[nn.Module] = (),
+    *,
+    keeps_backbone: bool,
 ) -> None:
-    """Replace BatchNorm's running statistics by the plain mean over some batches, but for the ``frozen`` ones.
+    """Replace BatchNorm's running statistics, all or the heads', by the plain mean over some batches.
 
     Running averages with momentum 0.1 are still near their start in the first steps, and behind fast-moving
     weights for long. Weights and everything that training itself computes are untouched (in training BatchNorm
     uses the batch's own statistics); done twice, the result is the same. Izmailov et al., "Averaging Weights
     Leads to Wider Optima", 2018 (arXiv 1803.05407, 3.2); ``torch.optim.swa_utils.update_bn``.
     """
-    norms = [norm for norm in _norms(model) if norm not in frozen]
+    kept = set(_norms(model.network.get_submodule("backbone"))) if keeps_backbone else set()
+    norms = [norm for norm in _norms(model) if norm not in kept]
     momenta = [norm.momentum for norm in norms]
     model.eval()
     for norm in norms:
@@ -59,5 +62,5 @@ def reestimate_statistics(
             norm.momentum = momentum
 
 
-def _norms(module: nn.Module) -> Iterable[_BatchNorm]:
+def _norms(module: nn.Module) -> Iterator[_BatchNorm]:
     return (child for child in module.modules() if isinstance(child, _BatchNorm))

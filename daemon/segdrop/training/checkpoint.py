@@ -49,6 +49,7 @@ class Checkpoint:
     network_state: dict[str, Tensor]
     optimizer_state: dict[str, Any]
     initialisation: dict[str, Any]
+    average_state: dict[str, Tensor] | None
 
 
 def fingerprint(spec: TrainingSpec) -> str:
@@ -69,6 +70,7 @@ def save(
     optimizer: torch.optim.Optimizer,
     progress: Progress,
     initialisation: dict[str, Any],
+    average: nn.Module | None,
 ) -> None:
     content = {
         "format": _FORMAT,
@@ -77,6 +79,7 @@ def save(
         "optimizer": optimizer.state_dict(),
         "progress": asdict(progress),
         "initialisation": initialisation,
+        "average": average.state_dict() if average else None,
     }
     write_tensors(spec.checkpoint_path, content)
     logs.get().info("checkpoint.saved", epoch=progress.epoch, step=progress.step)
@@ -91,6 +94,16 @@ def save_best(spec: TrainingSpec, best: Best) -> None:
         "state_dict": best.state_dict,
     }
     write_tensors(best_path(spec), content)
+
+
+def kept_path(spec: TrainingSpec, epoch: int) -> Path:
+    """Of an epoch, from 1, where every epoch's weights are kept."""
+    return spec.checkpoints_dir / f"epoch-{epoch:03}.pth"
+
+
+def discard_kept(spec: TrainingSpec) -> None:
+    """What an earlier attempt kept, with another batch size or a damaged checkpoint, is no part of this run."""
+    durable.remove_tree(spec.checkpoints_dir)
 
 
 def write_tensors(path: Path, content: dict[str, Any]) -> None:
@@ -116,7 +129,7 @@ def load(spec: TrainingSpec) -> Checkpoint | None:
     if progress.history and load_best(spec) is None:
         logs.get().warning("checkpoint.refused", file=BEST_NAME, reason="the best weights are missing")
         return None
-    return Checkpoint(progress, content["network"], content["optimizer"], content["initialisation"])
+    return Checkpoint(progress, content["network"], content["optimizer"], content["initialisation"], content["average"])
 
 
 def load_best(spec: TrainingSpec) -> Best | None:

@@ -4,7 +4,7 @@ import math
 import time
 from typing import Any
 
-from segdrop import logs
+from segdrop import durable, logs
 from segdrop.child import StopFlag
 from segdrop.dataset.cache import CacheReader
 from segdrop.errors import CorruptError, DataError, Issue, StoppedError
@@ -34,7 +34,7 @@ def train(spec: TrainingSpec, stop: StopFlag) -> None:
         run = build(spec, stop, reader)
         first_step_seconds = time.monotonic() - started
         try:
-            while run.progress.epoch < run.epochs:
+            while not is_over(run):
                 train_one_epoch(run)
                 finish_epoch(run)
         except StoppedError:
@@ -46,7 +46,7 @@ def train(spec: TrainingSpec, stop: StopFlag) -> None:
 def train_one_epoch(run: Run) -> None:
     """From the step that comes next to the last of the epoch."""
     progress = run.progress
-    train_mode(run.model, run.frozen_norms)
+    train_mode(run.model, keeps_backbone=run.keeps_statistics)
     started = time.monotonic()
     for batch in run.data.batches(progress.epoch, progress.step):
         run.leave_if_asked()
@@ -77,6 +77,8 @@ def train_step(run: Run, batch: Batch) -> float:
     norm = optim.clip_gradients(run.optimizer, optim.RECIPES[run.spec.request.optimizer].max_gradient_norm)
     _require_finite(norm, f"the norm of the gradients of epoch {epoch}, step {step}")
     run.optimizer.step()
+    if run.average:
+        run.average.update(run.model.network, run.steps_done)
     return value
 
 
@@ -86,15 +88,13 @@ def finish_epoch(run: Run) -> None:
     if run.steps_done < _SHORT_RUN_STEPS:
         train, batch_size, seed = run.reader.index.train, run.data.batch_size, run.data.seed
         sample = sample_batches(run.reader, train, batch_size, seed, limit=_STATISTICS_IMAGES)
-        reestimate_statistics(run.model, run.host, sample, run.leave_if_asked, run.frozen_norms)
+        kept = run.keeps_statistics
+        reestimate_statistics(run.candidate, run.host, sample, run.leave_if_asked, keeps_backbone=kept)
     measured = evaluate(run, run.reader.index.val)
     _require_finite(measured["loss"], f"the validation loss of epoch {progress.epoch + 1}")
     run.reporter.validated(time.monotonic() - started)
     record_epoch(run, measured)
-    if run.best_mean_iou is None or measured["mean_iou"] >= run.best_mean_iou:
-        # of equals the later one, which has trained longer
-        run.best_mean_iou = run.reporter.best_mean_iou = measured["mean_iou"]
-        checkpoint.save_best(run.spec, Best(progress.epoch + 1, measured, run.model.network.state_dict()))
+    keep_weights(run, Best(progress.epoch + 1, measured, run.candidate.network.state_dict()))
     progress.train_seconds += progress.epoch_seconds
     progress.trained_images += progress.image_count
     progress.epoch, progress.step = progress.epoch + 1, 0
@@ -103,10 +103,35 @@ def finish_epoch(run: Run) -> None:
     run.save()
 
 
+def keep_weights(run: Run, candidate: Best) -> None:
+    """Of an epoch, where every one's are asked for; and as the best so far.
+
+    Of equals the later one is best, which has trained longer at a lower rate. Weights of equals are not averaged:
+    equal to the last digit are models that predict one class, or make no mistake. For averages there is ``ema``.
+    """
+    if run.spec.request.keep_checkpoints:
+        durable.ensure_dir(run.spec.checkpoints_dir)
+        path = checkpoint.kept_path(run.spec, candidate.epoch)
+        result.write_model(path, run.spec, candidate, candidate.metrics | {"epoch": candidate.epoch}, run.host)
+    mean_iou = candidate.metrics["mean_iou"]
+    if run.best_mean_iou is None or mean_iou >= run.best_mean_iou:
+        run.best_mean_iou = run.reporter.best_mean_iou = mean_iou
+        checkpoint.save_best(run.spec, candidate)
+
+
+def is_over(run: Run) -> bool:
+    """All epochs are done, or as many as ``early_stopping_patience`` brought nothing better: equal is not better."""
+    scores = [row["mean_iou"] for row in run.progress.history]
+    patience = run.spec.request.early_stopping_patience
+    if patience and scores and len(scores) - 1 - scores.index(max(scores)) >= patience:
+        return True
+    return run.progress.epoch >= run.epochs
+
+
 def evaluate(run: Run, positions: list[int]) -> dict[str, Any]:
     """All metrics of a split, at training size and precision, with its mean ``loss``."""
     num_classes = len(run.spec.classes)
-    measured = evaluation.evaluate(run.model, run.host, run.reader, positions, num_classes, run.leave_if_asked)
+    measured = evaluation.evaluate(run.candidate, run.host, run.reader, positions, num_classes, run.leave_if_asked)
     return metrics.summarize(measured.matrix, run.spec.classes) | {"loss": measured.loss}
 
 
@@ -135,8 +160,9 @@ def conclude(run: Run, first_step_seconds: float) -> None:
         raise CorruptError(f"{checkpoint.best_path(spec)} is not there any more")
     measured = best.metrics | {
         "best_epoch": best.epoch,
-        "epochs": run.epochs,
-        "steps": run.steps,
+        "epochs": run.progress.epoch,
+        "planned_epochs": run.epochs,
+        "steps": run.steps_done,
         "initialisation": run.initialisation.description,
         "initialisation_sha256": run.initialisation.sha256,
         "counts": {"train": len(index.train), "val": len(index.val), "test": len(index.test)},
@@ -144,9 +170,9 @@ def conclude(run: Run, first_step_seconds: float) -> None:
         "input_sha256": spec.metadata.get("input_sha256"),
     }
     if index.test:
-        run.model.network.load_state_dict(best.state_dict)
+        run.candidate.network.load_state_dict(best.state_dict)
         measured["test"] = evaluate(run, index.test)
-    result.write_model(spec, best, measured, run.host, [index.height, index.width])
+    result.write_model(spec.model_path, spec, best, measured, run.host)
     result.write_history(spec, run.progress.history)
     result.write_result(
         spec,

@@ -3,6 +3,7 @@
 import csv
 import io
 import platform
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,8 +28,8 @@ HISTORY_COLUMNS = (
 )
 
 
-def write_model(spec: TrainingSpec, best: Best, metrics: dict[str, Any], host: Host, size: list[int]) -> None:
-    """model.pth: tensors, numbers and text only, so that ``weights_only=True`` loads it. ``size``: [height, width]."""
+def write_model(path: Path, spec: TrainingSpec, best: Best, metrics: dict[str, Any], host: Host) -> None:
+    """A model.pth: tensors, numbers and text only, so that ``weights_only=True`` loads it."""
     content = {
         **spec.metadata,
         "format": "segdrop-model",
@@ -37,12 +38,12 @@ def write_model(spec: TrainingSpec, best: Best, metrics: dict[str, Any], host: H
         "architecture": spec.request.architecture,
         "num_classes": len(spec.classes),
         "classes": list(spec.classes),
-        "image_size": size,
+        "image_size": list(spec.request.size),
         "normalize": {"mean": list(MEAN), "std": list(STD)},
         "precision": host.precision,
         "metrics": metrics,
     }
-    write_tensors(spec.model_path, content)
+    write_tensors(path, content)
 
 
 def write_history(spec: TrainingSpec, history: list[dict[str, Any]]) -> None:

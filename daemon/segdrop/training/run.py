@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass, field
 
 import torch
-from torch import nn
 
 from segdrop import logs
 from segdrop.child import StopFlag
@@ -15,7 +14,8 @@ from segdrop.modeling.precision import Host, prepare_host
 from segdrop.modeling.weights import Initialisation, initialise
 from segdrop.spec import TrainingSpec
 from segdrop.training import checkpoint, optim, schedule
-from segdrop.training.batchnorm import frozen_norms
+from segdrop.training.averaging import Average
+from segdrop.training.batchnorm import keeps_statistics
 from segdrop.training.checkpoint import Best, Progress
 from segdrop.training.class_weights import class_weights, training_pixels
 from segdrop.training.data import TrainingData
@@ -33,7 +33,8 @@ class Run:
     host: Host
     reader: CacheReader
     data: TrainingData
-    model: SegmentationModel
+    model: SegmentationModel  #: what is trained
+    average: Average | None
     criterion: Criterion
     optimizer: torch.optim.Optimizer
     initialisation: Initialisation
@@ -41,9 +42,14 @@ class Run:
     reporter: Reporter
     epochs: int
     peak_learning_rate: float
-    frozen_norms: list[nn.Module]
+    keeps_statistics: bool  #: the backbone's BatchNorm
     best_mean_iou: float | None
     saved_at: float = field(default_factory=time.monotonic)  #: monotonic seconds
+
+    @property
+    def candidate(self) -> SegmentationModel:
+        """What is validated and delivered."""
+        return self.average.model if self.average else self.model
 
     @property
     def steps(self) -> int:
@@ -58,7 +64,9 @@ class Run:
         return schedule.learning_rate(self.spec.request.schedule, step, self.steps, self.peak_learning_rate)
 
     def save(self) -> None:
-        checkpoint.save(self.spec, self.model.network, self.optimizer, self.progress, self.initialisation.to_json())
+        average = self.average.model.network if self.average else None
+        start = self.initialisation.to_json()
+        checkpoint.save(self.spec, self.model.network, self.optimizer, self.progress, start, average)
         self.saved_at = time.monotonic()
 
     def leave_if_asked(self) -> None:
@@ -77,6 +85,7 @@ def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
     saved = checkpoint.load(spec)
     if saved is None:
         progress, best = Progress(), None
+        checkpoint.discard_kept(spec)
         initialisation = initialise(model.network, request.architecture, request.pretrained, spec.weights_dirs)
     else:
         progress, best = saved.progress, checkpoint.load_best(spec)
@@ -87,8 +96,11 @@ def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
     optimizer = optim.build_optimizer(
         model.network, request.optimizer, request.weight_decay, is_pretrained=is_pretrained
     )
+    average = Average(model) if request.ema else None
     if saved:
         optimizer.load_state_dict(saved.optimizer_state)
+        if average and saved.average_state:
+            average.model.network.load_state_dict(saved.average_state)
     batch_size = request.batch_size or 1
     data = TrainingData(reader, index.train, batch_size, request.seed, transform_named(request.augmentation))
     reporter = _reporter(spec, data, progress, best)
@@ -99,6 +111,7 @@ def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
         reader=reader,
         data=data,
         model=model,
+        average=average,
         criterion=_criterion(spec, reader, reporter),
         optimizer=optimizer,
         initialisation=initialisation,
@@ -106,7 +119,7 @@ def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
         reporter=reporter,
         epochs=request.epochs or 1,
         peak_learning_rate=optim.peak_learning_rate(request.learning_rate, request.optimizer, batch_size),
-        frozen_norms=frozen_norms(model.network, is_pretrained=is_pretrained, batch_size=batch_size),
+        keeps_statistics=keeps_statistics(is_pretrained=is_pretrained, batch_size=batch_size),
         best_mean_iou=reporter.best_mean_iou,
     )
 

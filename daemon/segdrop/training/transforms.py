@@ -19,13 +19,19 @@ Transform = Callable[[Pixels, Pixels, np.random.Generator], Pair]
 
 #: of the image's sides; gentle, because wider ranges did not pay in short schedules
 _SCALE_RANGE = (0.75, 4 / 3)
+#: DeepLab's
+_STRONG_SCALE_RANGE = (0.5, 2.0)
+#: each change of colour, every second time: SSD (Liu et al., arXiv 1512.02325), MMSegmentation's
+#: PhotoMetricDistortion. Brightness in values of 255, hue in degrees
+_BRIGHTNESS, _CONTRAST_RANGE, _SATURATION_RANGE, _HUE = 32.0, (0.5, 1.5), (0.5, 1.5), 18.0
+_LEVELS = np.arange(256, dtype=np.float64)
 #: normalize.MEAN in 0..255
 _PADDING_COLOUR = (124, 116, 104)
 
 
 def transform_named(augmentation: str) -> Transform:
     """The transform of a request's ``augmentation``; ``KeyError`` for one that is not built."""
-    return {"none": keep, "flip": flip, "standard": standard}[augmentation]
+    return {"none": keep, "flip": flip, "standard": standard, "strong": strong}[augmentation]
 
 
 def keep(image: Pixels, mask: Pixels, _random: np.random.Generator) -> Pair:
@@ -41,8 +47,37 @@ def flip(image: Pixels, mask: Pixels, random: np.random.Generator) -> Pair:
 
 def standard(image: Pixels, mask: Pixels, random: np.random.Generator) -> Pair:
     """Mirror, then zoom by a random factor: a crop where it grows, padding where it shrinks."""
+    return _zoom(*flip(image, mask, random), _SCALE_RANGE, random)
+
+
+def strong(image: Pixels, mask: Pixels, random: np.random.Generator) -> Pair:
+    """As ``standard``, with wider factors, and other brightness, contrast, saturation and hue."""
     image, mask = flip(image, mask, random)
-    scale = math.exp(random.uniform(math.log(_SCALE_RANGE[0]), math.log(_SCALE_RANGE[1])))
+    return _zoom(_recolour(image, random), mask, _STRONG_SCALE_RANGE, random)
+
+
+def _recolour(image: Pixels, random: np.random.Generator) -> Pixels:
+    """By two tables: one for R, G and B, one for hue, saturation and value."""
+    changes = random.random(4) < 0.5  # noqa: PLR2004
+    brightness, hue = random.uniform(-_BRIGHTNESS, _BRIGHTNESS), random.uniform(-_HUE, _HUE)
+    contrast, saturation = random.uniform(*_CONTRAST_RANGE), random.uniform(*_SATURATION_RANGE)
+    picture = Image.fromarray(image)
+    if changes[:2].any():
+        levels = _LEVELS * (contrast if changes[0] else 1.0) + (brightness if changes[1] else 0.0)
+        picture = picture.point(_table(levels) * 3)
+    if changes[2:].any():
+        hues = (_LEVELS + (hue / 360 * 256 if changes[2] else 0.0)) % 256
+        saturations = _LEVELS * (saturation if changes[3] else 1.0)
+        picture = picture.convert("HSV").point(_table(hues) + _table(saturations) + _table(_LEVELS)).convert("RGB")
+    return np.asarray(picture)
+
+
+def _table(levels: npt.NDArray[np.float64]) -> list[int]:
+    return [int(level) for level in levels.clip(0, 255)]
+
+
+def _zoom(image: Pixels, mask: Pixels, scale_range: tuple[float, float], random: np.random.Generator) -> Pair:
+    scale = math.exp(random.uniform(math.log(scale_range[0]), math.log(scale_range[1])))
     down, across = random.random(2)  # where the crop, or the shrunk image, is placed: 0 top or left, 1 the other
     place = _zoom_in if scale > 1 else _zoom_out
     return place(image, mask, scale, down, across)
