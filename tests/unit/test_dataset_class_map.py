@@ -41,7 +41,7 @@ def test_names_are_found_in_any_case_and_before_values() -> None:
 
 
 def test_class_that_does_not_exist_is_a_fault_that_lists_those_that_do() -> None:
-    with pytest.raises(DataError, match="cow.*background, cat, dog") as caught:
+    with pytest.raises(DataError, match=r"cow.*background, cat, dog") as caught:
         mapped(["background", "cat", "dog"], {"cow": "animal", "cat": "animal"})
     assert [issue.code for issue in caught.value.issues] == ["classes.map_unknown"]
 
