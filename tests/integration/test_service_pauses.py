@@ -4,6 +4,8 @@ The disk is a folder in the place of the temporary file, which refuses root as w
 """
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -77,20 +79,25 @@ def test_attempt_that_could_not_begin_is_taken_back_when_the_daemon_stops(root: 
     assert (answer["status"], answer["attempts"]) == ("succeeded", 1)
 
 
-@pytest.mark.parametrize("ending", [None, "die"])
-def test_end_of_a_training_that_cannot_be_recorded_counts_once(root: Root, ending: str | None) -> None:
-    root.configure(training__max_attempts=2)
-    root.plan(good={"hold": 0, "ending": ending, "times": 1})
+@pytest.mark.parametrize(("end", "attempts_charged"), [(None, 0), (signal.SIGTERM, 0), (signal.SIGKILL, 1)])
+def test_end_of_a_training_is_recorded_after_the_pause_for_what_it_was(
+    root: Root, end: signal.Signals | None, attempts_charged: int
+) -> None:
+    root.configure(training__max_attempts=attempts_charged + 1)
+    root.plan(good={"hold": 0})
     with root.daemon() as daemon:
-        wait_until(root.starts, "the training")
+        ((_, pid, _),) = wait_until(root.starts, "the training")
         obstacle = refuse(root, "job.json")
-        root.flag("release")
+        if end is None:
+            root.flag("release")
+        else:
+            os.kill(pid, end)
         daemon.wait_for("queue.paused")
-        before = manifest(root)
+        assert (manifest(root)["state"], manifest(root)["attempts"]) == ("started", 1)
         obstacle.rmdir()
+        root.flag("release")
         answer = root.answer("good.zip")
-    assert (before["state"], before["attempts"]) == ("started", 1)
-    assert (answer["status"], answer["attempts"]) == ("succeeded", 2 if ending else 1)
+    assert (answer["status"], answer["attempts"]) == ("succeeded", 1 if end is None else 2)
 
 
 def test_cancellation_that_was_taken_is_carried_out_after_the_pause(root: Root) -> None:
