@@ -23,7 +23,8 @@ _FOLDERS = ("images", "masks", "train", "val", "test", "labels", "annotations", 
 _TEXT = (".json", ".xml", ".csv", ".txt", ".yaml", ".yml")
 _TOKENS = (
     b"", b"0", b"-1", b"1e999", b"nan", b"99999999999999999999", b'"', b"<", b"</", b"&amp;", b"{", b"]", b",", b"\x00",
-    b"\n", b"\xff", b"../", b"\\", b"null", b"#", b":", b"\xe2\x80\xae", b"1 2 3", b"0.5 " * 50, b"<polygon/>", b"- &a [*a]",
+    b"\n", b"\xff", b"../", b"\\", b"null", b"#", b":", b"\xe2\x80\xae", b"1 2 3", b"0.5 " * 50, b"<polygon/>",
+    b"- &a [*a]",
 )  # fmt: skip
 
 

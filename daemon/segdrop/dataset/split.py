@@ -124,12 +124,14 @@ def divide(
     return Sides(train, val, test, is_given, assumptions)
 
 
-def _units(positions: list[int], groups: Sequence[int] | None) -> list[list[int]]:
+def _units(positions: list[int], groups: Sequence[int] | None) -> list[Sequence[int]]:
     """The positions, together where they are in one group; each by itself if all are in one."""
+    if groups is None or len(set(groups)) == len(groups):
+        return [(position,) for position in positions]
     together: dict[int, list[int]] = {}
     for position in positions:
-        together.setdefault(position if groups is None else groups[position], []).append(position)
-    return list(together.values()) if len(together) > 1 else [[position] for position in positions]
+        together.setdefault(groups[position], []).append(position)
+    return list(together.values()) if len(together) > 1 else [(position,) for position in positions]
 
 
 def stratified(keys: Sequence[str], presence: Sequence[int], val_fraction: float, seed: int) -> list[int]:

@@ -150,6 +150,7 @@ def _conclude(
         return
     presence = [_class_bits(codes, survey.keys, reading) for codes in survey.cache_codes]
     images = similarity.centred(survey.thumbnails)
+    survey.thumbnails.clear()
     sides = split.divide(samples, presence, request.val_fraction, request.seed, similarity.groups(images))
     understanding.sides = sides
     found.issues += classes.absent(reading.names, class_pixels)
