@@ -63,9 +63,9 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
     cache_dir = write_cache(folder / "data" / "cache", train=1, val=5, height=HEIGHT, width=WIDTH)
     torch.manual_seed(0)
     model = build_model("deeplabv3_resnet50", len(CLASSES)).eval()
-    spec = training_spec(folder, cache_dir)
+    spec = training_spec(folder, cache_dir, image_size=(HEIGHT, WIDTH))
     best = Best(1, {}, model.network.state_dict())
-    result.write_model(spec, best, {"mean_iou": 0.5}, Host("fp32", 1), [HEIGHT, WIDTH])
+    result.write_model(spec.model_path, spec, best, {"mean_iou": 0.5}, Host("fp32", 1))
     shutil.copy(predict.__file__, folder / "predict.py")
     return Shipped(folder, cache_dir, model)
 
@@ -97,6 +97,30 @@ def test_predictions_reproduce_the_confusion_matrix_of_the_validation(
             found += confusion_matrix(reader.masks([position])[0], prediction, 2)
     assert np.array_equal(found, expected)
     assert (expected.sum(axis=0) > 0).all(), "a model that answers with one class proves nothing"
+
+
+def test_model_of_stride_16_predicts_as_it_was_validated(shipped: Shipped, tmp_path: Path) -> None:
+    write_images(shipped, tmp_path / "images")
+    spec = training_spec(tmp_path / "run", shipped.cache_dir, image_size=(HEIGHT, WIDTH), output_stride=16)
+    best = Best(1, {}, shipped.model.network.state_dict())
+    result.write_model(spec.model_path, spec, best, {"mean_iou": 0.5}, Host("fp32", 1))
+    finished = shipped.run(
+        *(tmp_path / "images", "-o", tmp_path / "out", "--size", "model", "--model", spec.model_path)
+    )
+    assert finished.returncode == 0, finished.stderr
+    model = build_model("deeplabv3_resnet50", len(CLASSES))
+    model.network.load_state_dict(best.state_dict)
+    matrices = {}
+    with CacheReader(shipped.cache_dir) as reader:
+        for stride in (8, 16):
+            model.set_output_stride(stride)
+            matrices[stride] = evaluate(model, Host("fp32", 1), reader, reader.index.val, 2, lambda: None).matrix
+        found: Matrix = np.zeros((2, 2), np.int64)
+        for position in reader.index.val:
+            prediction = np.asarray(Image.open(tmp_path / "out" / f"{position}.png"))
+            found += confusion_matrix(reader.masks([position])[0], prediction, 2)
+    assert np.array_equal(found, matrices[16])
+    assert not np.array_equal(found, matrices[8])
 
 
 def test_predictions_have_the_images_own_size_and_a_palette(shipped: Shipped, tmp_path: Path) -> None:

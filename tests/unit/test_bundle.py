@@ -147,6 +147,17 @@ def test_a_readme_does_not_tell_of_checkpoints_that_are_not_there(packed: Packag
         assert "checkpoints/" not in archive.read("README.txt").decode()
 
 
+@pytest.mark.parametrize(("stride", "is_told"), [("auto", False), (8, False), (16, True)])
+def test_a_readme_tells_how_to_load_a_model_of_another_output_stride_and_only_then(
+    tmp_path: Path, stride: object, *, is_told: bool
+) -> None:
+    spec = package(tmp_path, SUMMARY | {"request": {"output_stride": stride}})
+    bundle.pack(spec)
+    with zipfile.ZipFile(spec.result_zip_path) as archive:
+        assert ("halve_resolution(model)" in archive.read("README.txt").decode()) == is_told
+        assert "def halve_resolution(" in archive.read("predict.py").decode()
+
+
 def test_a_result_that_cannot_be_packed_leaves_no_answer(tmp_path: Path) -> None:
     spec = package(tmp_path)
     spec.model_path.unlink()

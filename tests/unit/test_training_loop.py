@@ -19,7 +19,7 @@ from segdrop import durable
 from segdrop.child import StopFlag
 from segdrop.errors import DataError, StoppedError
 from segdrop.spec import TrainingSpec
-from segdrop.training import checkpoint, loop, run
+from segdrop.training import checkpoint, loop, run, schedule
 from segdrop.training.loss import build_criterion
 
 
@@ -110,6 +110,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"schedule": "cosine"},
     {"schedule": "constant"},
     {"augmentation": "strong"},
+    {"output_stride": 16},
 ]
 
 
@@ -477,6 +478,55 @@ def test_every_epochs_weights_are_kept_and_give_what_was_measured(
     assert (last["metrics"]["epoch"], last["metrics"]["mean_iou"]) == (3, 0.2)
     saved = torch.load(spec.checkpoint_path, weights_only=True)
     assert equal(last["state_dict"], saved["average" if ema else "network"])
+
+
+@pytest.mark.parametrize(
+    ("requested", "trained", "delivered"), [("auto", [16, 16, 8], 8), (8, [8, 8, 8], 8), (16, [16, 16, 16], 16)]
+)
+@pytest.mark.parametrize("ema", [False, True])
+def test_epochs_are_trained_at_their_stride_and_validated_at_the_one_that_is_delivered(
+    tmp_path: Path,
+    cache_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    requested: Any,
+    trained: list[int],
+    delivered: int,
+    *,
+    ema: bool,
+) -> None:
+    monkeypatch.setattr(schedule, "COARSE_SHARE", 0.5)
+    strides: dict[str, list[int]] = {"train": [], "val": [], "statistics": []}
+
+    def stride_of(model: Any) -> int:
+        return int(model.network.backbone.conv.stride[0]) * 2
+
+    def stepped(current: run.Run, batch: Any) -> float:
+        strides["train"].append(stride_of(current.model))
+        return train_step(current, batch)
+
+    def evaluated(model: Any, *rest: Any) -> Any:
+        strides["val"].append(stride_of(model))
+        return evaluate(model, *rest)
+
+    def estimated(model: Any, *rest: Any, **others: Any) -> None:
+        strides["statistics"].append(stride_of(model))
+        reestimate(model, *rest, **others)
+
+    train_step, evaluate, reestimate = loop.train_step, loop.evaluation.evaluate, loop.reestimate_statistics
+    keys = {"epochs": 3, "output_stride": requested, "ema": ema}
+    whole, halting = (training_spec(tmp_path / name, cache_dir, **keys) for name in ("whole", "halting"))
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "train_step", stepped)
+        patch.setattr(loop.evaluation, "evaluate", evaluated)
+        patch.setattr(loop, "reestimate_statistics", estimated)
+        loop.train(whole, StopFlag())
+    assert strides["train"] == [stride for stride in trained for _step in range(3)]
+    assert strides["val"] == [delivered] * 4  # each epoch, then the test split
+    assert strides["statistics"] == [delivered] * 3
+    assert torch.load(whole.model_path, weights_only=True)["output_stride"] == delivered
+    train_with_a_stop_after_each_step(halting)
+    assert equal(weights_of(whole), weights_of(halting))
+    assert result_of(whole)["metrics"] == result_of(halting)["metrics"]
 
 
 def test_what_an_earlier_attempt_kept_is_no_part_of_a_run_that_starts_again(tmp_path: Path, cache_dir: Path) -> None:

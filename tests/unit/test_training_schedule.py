@@ -1,4 +1,5 @@
 import itertools
+from typing import Literal
 
 import pytest
 import torch
@@ -73,3 +74,19 @@ def test_after_the_warm_up_each_declines_as_torch_says() -> None:
 def test_schedule_that_is_not_built_is_never_silently_another() -> None:
     with pytest.raises(KeyError):
         schedule.learning_rate("exponential", 0, 10, 1.0)
+
+
+@pytest.mark.parametrize("requested", [8, 16])
+def test_output_stride_that_was_asked_for_is_that_of_every_epoch_and_of_the_result(requested: Literal[8, 16]) -> None:
+    assert {schedule.training_stride(requested, epoch, 5) for epoch in range(5)} == {requested}
+    assert schedule.delivered_stride(requested) == requested
+
+
+@pytest.mark.parametrize(("share", "coarse"), [(0.0, 0), (0.5, 5), (0.75, 8), (1.0, 10)])
+def test_auto_trains_the_first_epochs_at_16_and_delivers_8(
+    monkeypatch: pytest.MonkeyPatch, share: float, coarse: int
+) -> None:
+    monkeypatch.setattr(schedule, "COARSE_SHARE", share)
+    strides = [schedule.training_stride("auto", epoch, 10) for epoch in range(10)]
+    assert strides == [16] * coarse + [8] * (10 - coarse)
+    assert schedule.delivered_stride("auto") == 8

@@ -12,7 +12,7 @@ How to load it in your own code
   checkpoint = torch.load("model.pth", weights_only=True)
   model = torchvision.models.segmentation.deeplabv3_resnet50(
       weights=None, weights_backbone=None, num_classes={num_classes}, aux_loss=True)
-  model.load_state_dict(checkpoint["state_dict"])
+  model.load_state_dict(checkpoint["state_dict"]){stride}
   model.eval()
 If `import torchvision` stops with "operator torchvision::nms does not exist", see the first lines of predict.py.
 
@@ -21,6 +21,9 @@ How to preprocess
   divide by 255, subtract the mean {mean}, divide by the standard deviation {std}, for R, G, B.
   The model gives one plane of logits a class; the class of a pixel is the largest.
 """
+_COARSE_STRIDE = 16
+_HALVING = """
+  predict.halve_resolution(model)  # of predict.py: this model has an output stride of 16, torchvision's has 8"""
 _CHECKPOINTS = """\
 Every epoch
   checkpoints/ holds the weights after each epoch, in files like model.pth:
@@ -33,11 +36,10 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 def render(summary: dict[str, Any]) -> str:
     """The text, from the job's summary."""
     dataset, metrics = summary["dataset"], summary["metrics"]
-    height, width = dataset["image_size"]
     parts = [
         f"segdrop result {summary['job']}\n",
         _overview(summary),
-        _LOADING.format(num_classes=dataset["num_classes"], height=height, width=width, mean=_MEAN, std=_STD),
+        _loading(summary),
         _CHECKPOINTS if summary["request"].get("keep_checkpoints") else "",
         _classes(metrics),
         _listed("How the dataset was read", dataset["assumptions"]),
@@ -45,6 +47,15 @@ def render(summary: dict[str, Any]) -> str:
         _listed("Settings", [f"{key} = {value}" for key, value in summary["request"].items()]),
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _loading(summary: dict[str, Any]) -> str:
+    dataset = summary["dataset"]
+    height, width = dataset["image_size"]
+    stride = _HALVING if summary["request"].get("output_stride") == _COARSE_STRIDE else ""
+    return _LOADING.format(
+        num_classes=dataset["num_classes"], height=height, width=width, mean=_MEAN, std=_STD, stride=stride
+    )
 
 
 def _overview(summary: dict[str, Any]) -> str:

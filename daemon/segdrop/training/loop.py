@@ -9,12 +9,14 @@ from segdrop.child import StopFlag
 from segdrop.dataset.cache import CacheReader
 from segdrop.errors import CorruptError, DataError, Issue, StoppedError
 from segdrop.modeling import metrics
+from segdrop.modeling.architectures import SegmentationModel
 from segdrop.spec import TrainingSpec
 from segdrop.training import checkpoint, evaluation, optim, result
 from segdrop.training.batchnorm import reestimate_statistics, train_mode
 from segdrop.training.checkpoint import Best
 from segdrop.training.data import Batch, sample_batches
 from segdrop.training.run import Run, build
+from segdrop.training.schedule import delivered_stride, training_stride
 
 #: after so many steps, BatchNorm's running averages (momentum 0.1) follow closely enough by themselves
 _SHORT_RUN_STEPS = 200
@@ -46,6 +48,7 @@ def train(spec: TrainingSpec, stop: StopFlag) -> None:
 def train_one_epoch(run: Run) -> None:
     """From the step that comes next to the last of the epoch."""
     progress = run.progress
+    run.model.set_output_stride(training_stride(run.spec.request.output_stride, progress.epoch, run.epochs))
     train_mode(run.model, keeps_backbone=run.keeps_statistics)
     started = time.monotonic()
     for batch in run.data.batches(progress.epoch, progress.step):
@@ -86,15 +89,12 @@ def finish_epoch(run: Run) -> None:
     """Validate, keep what is best, and save."""
     progress, started = run.progress, time.monotonic()
     if run.steps_done < _SHORT_RUN_STEPS:
-        train, batch_size, seed = run.reader.index.train, run.data.batch_size, run.data.seed
-        sample = sample_batches(run.reader, train, batch_size, seed, limit=_STATISTICS_IMAGES)
-        kept = run.keeps_statistics
-        reestimate_statistics(run.candidate, run.host, sample, run.leave_if_asked, keeps_backbone=kept)
+        estimate_statistics(run)
     measured = evaluate(run, run.reader.index.val)
     _require_finite(measured["loss"], f"the validation loss of epoch {progress.epoch + 1}")
     run.reporter.validated(time.monotonic() - started)
     record_epoch(run, measured)
-    keep_weights(run, Best(progress.epoch + 1, measured, run.candidate.network.state_dict()))
+    keep_weights(run, Best(progress.epoch + 1, measured, candidate(run).network.state_dict()))
     progress.train_seconds += progress.epoch_seconds
     progress.trained_images += progress.image_count
     progress.epoch, progress.step = progress.epoch + 1, 0
@@ -103,7 +103,22 @@ def finish_epoch(run: Run) -> None:
     run.save()
 
 
-def keep_weights(run: Run, candidate: Best) -> None:
+def estimate_statistics(run: Run) -> None:
+    """BatchNorm's, for what is validated next."""
+    train, batch_size, seed = run.reader.index.train, run.data.batch_size, run.data.seed
+    sample = sample_batches(run.reader, train, batch_size, seed, limit=_STATISTICS_IMAGES)
+    model = candidate(run)
+    reestimate_statistics(model, run.host, sample, run.leave_if_asked, keeps_backbone=run.keeps_statistics)
+
+
+def candidate(run: Run) -> SegmentationModel:
+    """What is validated and delivered, at the output stride that it is delivered with."""
+    model = run.average.model if run.average else run.model
+    model.set_output_stride(delivered_stride(run.spec.request.output_stride))
+    return model
+
+
+def keep_weights(run: Run, weights: Best) -> None:
     """Of an epoch, where every one's are asked for; and as the best so far.
 
     Of equals the later one is best, which has trained longer at a lower rate. Weights of equals are not averaged:
@@ -111,12 +126,12 @@ def keep_weights(run: Run, candidate: Best) -> None:
     """
     if run.spec.request.keep_checkpoints:
         durable.ensure_dir(run.spec.checkpoints_dir)
-        path = checkpoint.kept_path(run.spec, candidate.epoch)
-        result.write_model(path, run.spec, candidate, candidate.metrics | {"epoch": candidate.epoch}, run.host)
-    mean_iou = candidate.metrics["mean_iou"]
+        path = checkpoint.kept_path(run.spec, weights.epoch)
+        result.write_model(path, run.spec, weights, weights.metrics | {"epoch": weights.epoch}, run.host)
+    mean_iou = weights.metrics["mean_iou"]
     if run.best_mean_iou is None or mean_iou >= run.best_mean_iou:
         run.best_mean_iou = run.reporter.best_mean_iou = mean_iou
-        checkpoint.save_best(run.spec, candidate)
+        checkpoint.save_best(run.spec, weights)
 
 
 def is_over(run: Run) -> bool:
@@ -131,7 +146,7 @@ def is_over(run: Run) -> bool:
 def evaluate(run: Run, positions: list[int]) -> dict[str, Any]:
     """All metrics of a split, at training size and precision, with its mean ``loss``."""
     num_classes = len(run.spec.classes)
-    measured = evaluation.evaluate(run.candidate, run.host, run.reader, positions, num_classes, run.leave_if_asked)
+    measured = evaluation.evaluate(candidate(run), run.host, run.reader, positions, num_classes, run.leave_if_asked)
     return metrics.summarize(measured.matrix, run.spec.classes) | {"loss": measured.loss}
 
 
@@ -170,7 +185,7 @@ def conclude(run: Run, first_step_seconds: float) -> None:
         "input_sha256": spec.metadata.get("input_sha256"),
     }
     if index.test:
-        run.candidate.network.load_state_dict(best.state_dict)
+        candidate(run).network.load_state_dict(best.state_dict)
         measured["test"] = evaluate(run, index.test)
     result.write_model(spec.model_path, spec, best, measured, run.host)
     result.write_history(spec, run.progress.history)

@@ -47,11 +47,6 @@ class Run:
     saved_at: float = field(default_factory=time.monotonic)  #: monotonic seconds
 
     @property
-    def candidate(self) -> SegmentationModel:
-        """What is validated and delivered."""
-        return self.average.model if self.average else self.model
-
-    @property
     def steps(self) -> int:
         return self.epochs * self.data.steps_per_epoch
 

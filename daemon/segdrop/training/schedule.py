@@ -1,7 +1,8 @@
-"""The learning rate as a pure function of the step: a resumed run needs no scheduler's state."""
+"""What changes during a run, as pure functions of where it is: a resumed run needs no scheduler's state."""
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 #: Smith and Topin, "Super-Convergence", 2018 (arXiv 1708.07120), in the shape of torch's OneCycleLR
 _RISING_SHARE = 0.3
@@ -12,6 +13,9 @@ _FINAL_DIVISOR = 25e4
 _WARM_UP_SHARE = 0.05
 #: DeepLab (Chen et al., arXiv 1606.00915, 4.1), per step
 _POLY_POWER = 0.9
+
+#: of the epochs, the first ones, which ``output_stride: auto`` trains at 16
+COARSE_SHARE = 0.0
 
 
 def learning_rate(schedule: str, step: int, steps: int, peak: float) -> float:
@@ -47,3 +51,15 @@ _DECLINES: dict[str, Callable[[float], float]] = {
     "cosine": lambda share: _cosine(1.0, 0.0, share),
     "constant": lambda _share: 1.0,
 }
+
+
+def training_stride(requested: Literal["auto", 8, 16], epoch: int, epochs: int) -> int:
+    """The output stride that ``epoch`` (0 to epochs - 1) is trained at."""
+    if requested == "auto":
+        return 16 if epoch < COARSE_SHARE * epochs else 8
+    return requested
+
+
+def delivered_stride(requested: Literal["auto", 8, 16]) -> int:
+    """The one that every epoch is validated at: 8, which is finer whatever was trained at, unless 16 was asked for."""
+    return 16 if requested == 16 else 8  # noqa: PLR2004

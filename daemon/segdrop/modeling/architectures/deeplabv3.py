@@ -4,12 +4,17 @@ Chen et al., "Rethinking Atrous Convolution for Semantic Image Segmentation", 20
 torchvision/models/segmentation/deeplabv3.py. Parameters and their names are exactly torchvision's.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from segdrop.modeling.architectures.atrous import skip_dead_taps
 from segdrop.modeling.operators import import_torchvision
+
+#: at output stride 16 these halve the resolution, at 8 they keep it
+_STRIDED = ("backbone.layer3.0.conv2", "backbone.layer3.0.downsample.0")
 
 
 class SegmentationModel(nn.Module):
@@ -23,6 +28,19 @@ class SegmentationModel(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+        convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+        self._atrous = [(conv, int(conv.dilation[0])) for conv in convolutions if conv.dilation[0] > 1]
+
+    def set_output_stride(self, stride: int) -> None:
+        """8, as built and published, or 16: the deepest features at half the resolution, all atrous rates halved.
+
+        Stride and dilation are no weights: the state_dict is the same, and training may begin at 16 and end at 8
+        (arXiv 1706.05587, 4). The layout at 16 is that of torchvision's ``replace_stride_with_dilation``.
+        """
+        for conv, rate in self._atrous:
+            conv.dilation = conv.padding = (rate * 8 // stride, rate * 8 // stride)
+        for name in _STRIDED:
+            cast("nn.Conv2d", self.network.get_submodule(name)).stride = (stride // 8, stride // 8)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, C, H, W) float32 of images (N, 3, H, W)."""
