@@ -3,7 +3,7 @@ from typing import Literal
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segdrop.training import schedule
@@ -17,6 +17,7 @@ def rates_of(name: str, steps: int, peak: float = 1.0) -> list[float]:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@settings(deadline=None)
 @given(steps=STEPS)
 def test_learning_rate_is_always_positive_and_never_above_its_peak(name: str, steps: int) -> None:
     rates = rates_of(name, steps)
@@ -25,6 +26,7 @@ def test_learning_rate_is_always_positive_and_never_above_its_peak(name: str, st
 
 
 @pytest.mark.parametrize("name", NAMES)
+@settings(deadline=None)
 @given(steps=st.integers(4, 500))
 def test_learning_rate_rises_once_and_never_rises_again(name: str, steps: int) -> None:
     rates = rates_of(name, steps)

@@ -19,7 +19,7 @@ def scene(height: int, width: int) -> Pair:
 
 
 @pytest.mark.parametrize("augmentation", ["standard", "strong"])
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32), st.integers(32, 90), st.integers(32, 90))
 def test_zooming_keeps_size_and_invents_no_class(augmentation: str, seed: int, height: int, width: int) -> None:
     image, mask = scene(height, width)
@@ -30,7 +30,7 @@ def test_zooming_keeps_size_and_invents_no_class(augmentation: str, seed: int, h
     assert set(np.unique(changed_mask)) <= {0, 1, 2, IGNORE}
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32))
 def test_image_and_mask_move_together(seed: int) -> None:
     image, mask = scene(64, 80)
@@ -99,7 +99,7 @@ def test_strong_zooms_by_a_half_to_twice() -> None:
     assert 60 < sum(share == 1 for share in covered) < 140
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32))
 def test_padding_is_ignored_and_has_the_mean_colour(seed: int) -> None:
     image, mask = np.full((40, 40, 3), 9, np.uint8), np.zeros((40, 40), np.uint8)
