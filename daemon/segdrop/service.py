@@ -112,7 +112,8 @@ class Service:
         try:
             if now >= self._paused_until:
                 root.require(self.layout, require_sentinel=self._settings.service.require_sentinel)
-                self._resume(wall)
+                if self._pause_reason:
+                    self._reload(wall)
                 self._look_after_children(now, wall)
                 self._take_in(now, wall)
                 self._deliver()
@@ -322,14 +323,6 @@ class Service:
             logs.get().error("disk.low" if code == "disk.low" else "queue.paused", reason=reason)
         self._pause_reason = f"{code}: {reason}"
         self._paused_until = now + _PAUSE_SECONDS
-
-    def _resume(self, wall: datetime) -> None:
-        """Another try after a pause."""
-        if not self._pause_reason:
-            return
-        if not self.layout.inbox.is_dir():
-            raise UnavailableError("root.unavailable", f"{self.layout.inbox} is not there")
-        self._reload(wall)
 
     def _reload(self, wall: datetime) -> None:
         """Believe the folders: a change may have reached the disk although it raised. Attempts that did not come to a
