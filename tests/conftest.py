@@ -4,8 +4,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+# how long an example takes is the machine's business: a busy one would fail tests that find nothing
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 sys.path.insert(0, str(Path(__file__).parent))
 
 

@@ -24,6 +24,7 @@ TIMES = {"queued_seconds", "prepare_seconds", "train_seconds", "train_images_per
 def dataset() -> DatasetSummary:
     values: dict[str, Any] = {
         "layout": "paired",
+        "reason": "images/ and masks/",
         "pairs": 3,
         "train": 2,
         "val": 1,
