@@ -283,3 +283,11 @@ def test_own_films_in_segnet_folders_are_not_camvid() -> None:
 def test_testing_images_of_kitti_are_left_out_with_a_warning() -> None:
     (issue,) = read(kitti.semantics()[0]).issues
     assert (issue.code, issue.severity, issue.count) == ("pair.missing_mask", Severity.WARNING, 10)
+
+
+def test_two_images_of_one_name_beside_masks_of_objects_are_a_fault_and_no_crash() -> None:
+    members, _ = instances.EXPORTS["named"]()
+    name = next(name for name in members if name.startswith("images/"))
+    members[f"JPEGImages/{name.rpartition('/')[2]}"] = members[name]
+    reading = layouts.read(tree_of(members))
+    assert "pair.ambiguous" in {issue.code for issue in reading.issues}

@@ -113,10 +113,11 @@ def read(tree: Tree) -> Reading:
     for image, masks in found.masks.items():
         spot = found.images[image]
         parts = [(member, values[classes[member]]) for _, member, _ in sorted(masks)]
-        unions[image] = MaskUnion(tuple(parts))
+        # by its first mask: of two images with one key, the sides keep the other, perhaps
+        unions[parts[0][0]] = MaskUnion(tuple(parts))
         sides.masks.add(spot.split, spot.path, parts[0][0])
     pairs = sides.pair()
-    samples = [replace(sample, truth=unions[sample.image]) for sample in pairs.samples]
+    samples = [replace(sample, truth=unions[sample.truth.member]) for sample in pairs.samples]
     said.append("what is not 0 in a mask is its object; where two overlap, the later by name is on top")
     return Reading(NAME, samples, class_names.drawn(values, source), [*issues, *pairs.issues], said)
 
