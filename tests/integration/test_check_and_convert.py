@@ -45,7 +45,7 @@ def run(root: Root, *arguments: str | Path) -> CompletedProcess[str]:
 def test_what_was_understood_comes_first_with_its_reason(root: Root, bad: Path) -> None:
     for archive in (write_dataset(bad.with_name("good.zip"), count=12, without=["masks/scene_000.png"]), bad):
         text = run(root, "check", archive).stdout
-        found = [text.index(part) for part in ("layout", "image files in image", "pairs", "dog", "severity")]
+        found = [text.index(part) for part in ("layout", "image files in folders", "pairs", "dog", "severity")]
         assert found == sorted(found)
     assert "cannot be trained on" in text
 

@@ -39,7 +39,7 @@ def _plan(tree: Tree) -> _Plan:
     masks = _chosen(spots.values(), Role.MASK)
     images = _chosen(spots.values(), Role.IMAGE)
     if masks and images:
-        reason = f"image files in {images}/ and {masks}/"
+        reason = f"image files in folders named like '{images}' and '{masks}'"
         return _Plan(reason, {m: _place(s) for m, s in spots.items() if s.word in (images, masks) and s.role})
     others = {member: spot for member, spot in spots.items() if spot.role is None and not folders.is_drawing(spot.path)}
     if masks and others:
@@ -60,7 +60,7 @@ def _place(spot: Spot) -> Place:
 def _beside(spots: dict[int, Spot], others: dict[int, Spot], masks: str) -> _Plan:
     """Masks have a folder, and images are all that is elsewhere: their own common folder does not count."""
     num_shared = affixes.num_shared([spot.path.split("/")[:-1] for spot in others.values()])
-    plan = _Plan(f"image files beside {masks}/")
+    plan = _Plan(f"image files beside a folder named like '{masks}'")
     for member, spot in spots.items():
         if member in others:
             plan.places[member] = Place(Role.IMAGE, spot.split, "/".join(spot.path.split("/")[num_shared:]))
