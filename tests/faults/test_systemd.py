@@ -173,9 +173,9 @@ def test_the_journal_knows_errors_from_other_lines(sandbox: Sandbox, unit: Unit,
     assert wait_until(lambda: unit.events("queue.paused", "--priority=err"), "the error")
     assert unit.events("daemon.started")
     assert not unit.events("daemon.started", "--priority=err")
-    assert unit.show("StatusText").startswith("paused: ")
+    wait_until(lambda: unit.show("StatusText").startswith("paused: "), "the status")
     assert unit.show("ActiveState") == "active", "a folder's fault does not end the daemon"
-    assert sandbox.complete("segdrop", "health").returncode == Exit.TRY_LATER
+    wait_until(lambda: sandbox.complete("segdrop", "health").returncode == Exit.TRY_LATER, "bad health")
     sandbox.run("chown", "segdrop:segdrop", f"{ROOT}/failed")
     unit.wait_for("job.rejected")
 
