@@ -3,17 +3,16 @@
 All of this is memory that a restart rebuilds by looking again; nothing here is needed for a file not to be lost.
 """
 
-import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from segdrop import logs
 from segdrop.errors import Issue
 from segdrop.intake import ending as ending_of_file
 from segdrop.intake import names, settle
-from segdrop.intake.names import Kind
+from segdrop.intake.listing import Listing
 from segdrop.settings import IntakeSettings
 
 _MAX_REPORTED_BYSTANDERS = 200
@@ -54,14 +53,6 @@ class _Entry:
     stamp: settle.Stamp
 
 
-@dataclass(slots=True)
-class _Listing:
-    archives: list[_Entry] = field(default_factory=list)
-    sidecars: dict[str, _Entry] = field(default_factory=dict)  #: by stem
-    bystanders: dict[str, str] = field(default_factory=dict)  #: name → why it is left alone
-    controls: list[str] = field(default_factory=list)
-
-
 class Inbox:
     """Scans one folder; remembers, between scans, since when each file has been unchanged."""
 
@@ -73,30 +64,32 @@ class Inbox:
     ) -> None:
         self.folder = folder
         self.arrivals: dict[str, Arrival] = {}
-        self.bystanders: dict[str, str] = {}
+        self.bystanders: dict[str, str] = {}  #: name → why it is left alone
         self.paused = False  #: somebody put PAUSE into the inbox
         self.cancels: list[str] = []  #: jobs that somebody asked to end
         self.retries: list[str] = []  #: jobs that somebody asked to run again
         self._settings = settings
         self._read_ending = read_ending
-        self._judged: dict[tuple[str, bool], str] = {}  #: why names of the last scan, files or not, are left alone
+        self._listing = Listing(folder)
 
     def scan(self, now: float) -> None:
         """Look at every name once. OSError if the folder itself cannot be read."""
-        listing = self._list()
+        listed = self._listing.names()
+        bystanders: dict[str, str] = {}
+        sidecars = self._sidecars(listed.sidecars, bystanders)
         arrivals = {}
-        for entry in listing.archives:
-            sidecar = listing.sidecars.pop(names.stem(entry.name), None)
-            arrivals[entry.name] = self._update(entry, sidecar, now)
+        for name in listed.archives:
+            if stamp := _regular(self.folder / name):
+                sidecar = sidecars.pop(names.stem(name), None)
+                arrivals[name] = self._update(_Entry(name, stamp), sidecar, now)
         for name in self.arrivals.keys() - arrivals.keys():
             logs.get().debug("file.gone", file=name)
         self.arrivals = arrivals
-        self.paused = names.PAUSE_NAME in listing.controls
-        self.cancels = names.targets(listing.controls, names.CANCEL_SUFFIX)
-        self.retries = names.targets(listing.controls, names.RETRY_SUFFIX)
-        self.bystanders = listing.bystanders | {
-            entry.name: "a request without its ZIP" for entry in listing.sidecars.values()
-        }
+        self.paused = names.PAUSE_NAME in listed.controls
+        self.cancels = names.targets(listed.controls, names.CANCEL_SUFFIX)
+        self.retries = names.targets(listed.controls, names.RETRY_SUFFIX)
+        bystanders |= dict.fromkeys((entry.name for entry in sidecars.values()), "a request without its ZIP")
+        self.bystanders = listed.bystanders | bystanders
         logs.get().debug("inbox.scanned", archives=len(arrivals), others=len(self.bystanders))
 
     def next_due(self, now: float) -> float:
@@ -139,39 +132,15 @@ class Inbox:
     def reported_bystanders(self) -> Iterable[tuple[str, str]]:
         return list(self.bystanders.items())[:_MAX_REPORTED_BYSTANDERS]
 
-    def _list(self) -> _Listing:
-        listing = _Listing()
-        # sorted, because the order of a listing may change, and with it which file a sidecar belongs to
-        for name, status in sorted(self._entries(listing), key=lambda entry: entry[0]):
-            stamp = settle.Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-            if name.lower().endswith(".zip"):
-                listing.archives.append(_Entry(name, stamp))
-            elif names.stem(name) in listing.sidecars:
-                listing.bystanders[name] = f"a second request beside {listing.sidecars[names.stem(name)].name}"
-            else:
-                listing.sidecars[names.stem(name)] = _Entry(name, stamp)
-        return listing
-
-    def _entries(self, listing: _Listing) -> Iterator[tuple[str, os.stat_result]]:
-        """ZIPs and sidecars with their status. Other names cost no system call beyond the listing, and are judged
-        once: thousands of them may lie here for months.
-        """
-        judged, self._judged = self._judged, {}
-        with os.scandir(self.folder) as entries:
-            for entry in entries:
-                name = entry.name
-                key = name, entry.is_file(follow_symlinks=False)
-                if (reason := judged.get(key)) is None:
-                    reading = names.read(name, is_file=key[1])
-                    reason = reading.reason
-                    if reading.kind is Kind.CONTROL:
-                        listing.controls.append(name)
-                        continue
-                    if reading.kind in (Kind.ARCHIVE, Kind.SIDECAR):
-                        if status := _regular(entry):
-                            yield name, status
-                        continue
-                listing.bystanders[name] = self._judged[key] = reason
+    def _sidecars(self, listed: list[str], bystanders: dict[str, str]) -> dict[str, _Entry]:
+        """By stem; a second one for the same stem is a bystander."""
+        sidecars: dict[str, _Entry] = {}
+        for name in listed:
+            if stamp := _regular(self.folder / name):
+                entry = sidecars.setdefault(names.stem(name), _Entry(name, stamp))
+                if entry.name != name:
+                    bystanders[name] = f"a second request beside {entry.name}"
+        return sidecars
 
     def _update(self, entry: _Entry, sidecar: _Entry | None, now: float) -> Arrival:
         known = self.arrivals.get(entry.name)
@@ -233,10 +202,12 @@ class Inbox:
             logs.get().warning("file.waiting", file=arrival.name, reason=reason)
 
 
-def _regular(entry: "os.DirEntry[str]") -> os.stat_result | None:
-    """The status of a regular file; None for anything else, and for what is gone since it was listed: withdrawn."""
+def _regular(path: Path) -> settle.Stamp | None:
+    """The stamp of a regular file; None for anything else, and for what is gone since it was listed: withdrawn."""
     try:
-        status = entry.stat(follow_symlinks=False)
+        status = path.lstat()
     except FileNotFoundError:
         return None
-    return status if stat.S_ISREG(status.st_mode) else None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return settle.Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
