@@ -152,7 +152,6 @@ AVAILABLE: dict[str, tuple[object, ...]] = {
         "yolo",
     ),
     "mode": ("full",),
-    "time_budget_minutes": (None,),
     "export": ([],),
     "model": (None,),
     "outputs": ([],),

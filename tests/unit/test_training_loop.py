@@ -19,8 +19,9 @@ from segdrop import durable
 from segdrop.child import StopFlag
 from segdrop.errors import DataError, StoppedError
 from segdrop.spec import TrainingSpec
-from segdrop.training import checkpoint, loop, run, schedule
+from segdrop.training import checkpoint, loop, planning, run, schedule, validation
 from segdrop.training.loss import build_criterion
+from segdrop.training.plan import Speed
 
 
 class StopAt(StopFlag):
@@ -40,6 +41,8 @@ class StopAt(StopFlag):
 def tiny_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = torch.get_num_threads()
     monkeypatch.setattr(run, "build_model", build_tiny_model)
+    # what the rehearsal costs and leaves is tested in test_training_rehearsal.py; here steps and looks are counted
+    monkeypatch.setattr(planning, "rehearse", lambda _run: Speed({8: 0.1, 16: 0.1}, 0.1, 0.1))
     yield
     torch.set_num_threads(before)
 
@@ -512,13 +515,13 @@ def test_epochs_are_trained_at_their_stride_and_validated_at_the_one_that_is_del
         strides["statistics"].append(stride_of(model))
         reestimate(model, *rest, **others)
 
-    train_step, evaluate, reestimate = loop.train_step, loop.evaluation.evaluate, loop.reestimate_statistics
+    train_step, evaluate, reestimate = loop.train_step, validation.evaluation.evaluate, validation.reestimate_statistics
     keys = {"epochs": 3, "output_stride": requested, "ema": ema}
     whole, halting = (training_spec(tmp_path / name, cache_dir, **keys) for name in ("whole", "halting"))
     with monkeypatch.context() as patch:
         patch.setattr(loop, "train_step", stepped)
-        patch.setattr(loop.evaluation, "evaluate", evaluated)
-        patch.setattr(loop, "reestimate_statistics", estimated)
+        patch.setattr(validation.evaluation, "evaluate", evaluated)
+        patch.setattr(validation, "reestimate_statistics", estimated)
         loop.train(whole, StopFlag())
     assert strides["train"] == [stride for stride in trained for _step in range(3)]
     assert strides["val"] == [delivered] * 4  # each epoch, then the test split
@@ -608,8 +611,8 @@ def test_batchnorm_is_reestimated_in_short_runs_only(
     def validations_with(short_run_steps: int, name: str) -> int:
         calls = []
         with monkeypatch.context() as patch:
-            patch.setattr(loop, "_SHORT_RUN_STEPS", short_run_steps)
-            patch.setattr(loop, "reestimate_statistics", lambda *_, **__: calls.append(1))
+            patch.setattr(validation, "_SHORT_RUN_STEPS", short_run_steps)
+            patch.setattr(validation, "reestimate_statistics", lambda *_, **__: calls.append(1))
             loop.train(training_spec(tmp_path / name, cache_dir, epochs=3), StopFlag())  # 3 steps each
         return len(calls)
 
@@ -622,9 +625,13 @@ def test_events_tell_epochs_checkpoints_and_resumption(tmp_path: Path, cache_dir
     spec = training_spec(tmp_path / "run", cache_dir)
     with structlog.testing.capture_logs() as events, pytest.raises(StoppedError):
         loop.train(spec, StopAt(2))
-    assert [event["event"] for event in events] == ["checkpoint.saved"]
+    assert [event["event"] for event in events] == ["train.planned", "checkpoint.saved"]
     with structlog.testing.capture_logs() as events:
         loop.train(spec, StopFlag())
-    assert [event["event"] for event in events] == ["job.resumed", *["epoch.finished", "checkpoint.saved"] * 2]
+    assert [event["event"] for event in events] == [
+        "job.resumed",
+        "train.planned",
+        *["epoch.finished", "checkpoint.saved"] * 2,
+    ]
     finished = next(event for event in events if event["event"] == "epoch.finished")
     assert {"epoch", "loss", "mean_iou", "seconds", "images_per_second"} <= finished.keys()

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from segdrop.training.pace import Pace
+from segdrop.training.plan import Plan, Speed, Workload
 from segdrop.training.reporting import Reporter
 
 
@@ -21,8 +23,14 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def reporter(tmp_path: Path, clock: Clock) -> Reporter:
-    return Reporter(tmp_path / "progress.json", epochs=2, steps_per_epoch=10, validation_images=6, clock=clock)
+def pace() -> Pace:
+    plan = Plan(epochs=2, steps=10)
+    return Pace(Workload(plan, 8, validation_images=6, test_images=0), plan)
+
+
+@pytest.fixture
+def reporter(tmp_path: Path, pace: Pace, clock: Clock) -> Reporter:
+    return Reporter(tmp_path / "progress.json", pace, clock)
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -47,16 +55,25 @@ def test_file_is_never_written_twice_within_a_second(tmp_path: Path, reporter: R
     assert read(tmp_path)["step"] == 1
 
 
-def test_eta_counts_the_steps_and_validations_that_are_left(tmp_path: Path, reporter: Reporter, clock: Clock) -> None:
-    clock.now += 2
-    reporter.step_finished(0, 1, 0.5, 8, 2.0)  # 4 images/s: 6 validation images take 6 / 4 / 3 = 0.5 s each time
-    assert read(tmp_path)["eta_seconds"] == 19 * 2.0 + 2 * 0.5
-    reporter.validated(3.0)
-    clock.now += 20
-    reporter.step_finished(1, 4, 0.4, 8, 2.0)
+def test_eta_is_there_before_the_first_step_and_follows_the_pace(
+    tmp_path: Path, reporter: Reporter, pace: Pace, clock: Clock
+) -> None:
+    pace.known = Speed({8: 2.0}, validation_image=0.5, epoch_end=1.0)
+    reporter.position(0, 0)
+    assert read(tmp_path)["eta_seconds"] == 20 * 2.0 + 2 * (6 * 0.5 + 1.0)
+    for step in range(1, 5):
+        clock.now += 4
+        reporter.step_finished(0, step, 0.4, 8, 4.0)
     state = read(tmp_path)
-    assert state["eta_seconds"] == 6 * 2.0 + 3.0
-    assert (state["epoch"], state["step"], state["loss"], state["images_per_second"]) == (2, 14, 0.4, 4.0)
+    assert state["eta_seconds"] == 16 * 4.0 + 2 * (6 * 0.5 + 1.0)
+    assert (state["epoch"], state["step"], state["loss"], state["images_per_second"]) == (1, 4, 0.4, 2.0)
+
+
+def test_shorter_plan_is_shown_as_it_is(tmp_path: Path, reporter: Reporter, pace: Pace) -> None:
+    pace.plan = Plan(epochs=1, steps=4)
+    reporter.position(0, 1)
+    state = read(tmp_path)
+    assert (state["epochs"], state["steps"], state["step"]) == (1, 4, 1)
 
 
 def test_resumed_run_shows_where_it_goes_on(tmp_path: Path, reporter: Reporter) -> None:

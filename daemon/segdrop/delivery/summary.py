@@ -8,7 +8,8 @@ from segdrop.dataset.report import CheckReport
 from segdrop.errors import Issue
 from segdrop.spool.job import Job, Outcome
 
-_MEASURED = ("train_seconds", "train_images_per_second", "first_step_seconds")
+_ALWAYS_MEASURED = ("train_seconds", "train_images_per_second")
+_MEASURED = (*_ALWAYS_MEASURED, "first_step_seconds", "estimated_seconds", "run_seconds")
 
 
 def compose(
@@ -62,6 +63,6 @@ def _timing(job: Job, measured: dict[str, Any], now: float) -> dict[str, Any]:
     return {
         "queued_seconds": between(job.queued_at, job.started_at),
         "prepare_seconds": round(job.prepare_seconds, 3),
-        **{key: measured.get(key, 0.0) for key in _MEASURED if key in measured or key != "first_step_seconds"},
+        **{key: measured.get(key, 0.0) for key in _MEASURED if key in measured or key in _ALWAYS_MEASURED},
         "total_seconds": between(job.claimed_at, now),
     }

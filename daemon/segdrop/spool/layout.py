@@ -53,6 +53,11 @@ class RootLayout:
         return self.work / INSPECTION_NAME
 
     @property
+    def speeds(self) -> Path:
+        """What training runs measured, for the next ones to know how long they will take."""
+        return self.work / ".speeds.json"
+
+    @property
     def status(self) -> Path:
         return self.outbox / "status.json"
 

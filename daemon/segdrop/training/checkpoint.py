@@ -17,7 +17,7 @@ from segdrop import durable, logs
 from segdrop.spec import TrainingSpec
 
 BEST_NAME = "best.pth"
-_FORMAT = 2
+_FORMAT = 3
 #: keys of the request that change nothing in the run
 _IRRELEVANT = {"priority", "force"}
 
@@ -34,6 +34,10 @@ class Progress:
     train_seconds: float = 0.0  #: steps of all finished epochs
     trained_images: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+    seconds_spent: float = 0.0  #: all in all, by every process of the run
+    estimated_seconds: float = 0.0  #: of the whole run, before its first step
+    plan: dict[str, Any] | None = None  #: see ``plan.Plan``
+    speed: dict[str, Any] | None = None  #: see ``plan.Speed``
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,10 +48,10 @@ class TrainingData:
         random = np.random.default_rng([_ORDER, self.seed, epoch])
         return [self.positions[index] for index in random.permutation(len(self.positions))]
 
-    def batches(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
-        """The epoch's batches from ``first_step`` on."""
+    def batches(self, epoch: int, first_step: int = 0, steps: int | None = None) -> Iterator[Batch]:
+        """The epoch's batches from ``first_step`` on, up to ``steps`` in all or the end of the epoch."""
         order = self.order(epoch)
-        for step in range(first_step, self.steps_per_epoch):
+        for step in range(first_step, self.steps_per_epoch if steps is None else steps):
             # one expression: arrays in local variables here would live on beside the next batch's
             yield self._batch(_filled(order, step * self.batch_size, self.batch_size), epoch)
 

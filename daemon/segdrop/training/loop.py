@@ -1,27 +1,22 @@
 """The run: for each epoch train, validate, save; at the end, write the model."""
 
-import math
 import time
 from typing import Any
 
 from segdrop import durable, logs
 from segdrop.child import StopFlag
 from segdrop.dataset.cache import CacheReader
-from segdrop.errors import CorruptError, DataError, Issue, StoppedError
-from segdrop.modeling import metrics
-from segdrop.modeling.architectures import SegmentationModel
+from segdrop.errors import CorruptError, Issue, StoppedError
 from segdrop.spec import TrainingSpec
-from segdrop.training import checkpoint, evaluation, optim, result
-from segdrop.training.batchnorm import reestimate_statistics, train_mode
+from segdrop.training import checkpoint, result
+from segdrop.training.batchnorm import train_mode
 from segdrop.training.checkpoint import Best
-from segdrop.training.data import Batch, sample_batches
+from segdrop.training.planning import fit_budget, make_plan, remember_speed
 from segdrop.training.run import Run, build
-from segdrop.training.schedule import delivered_stride, training_stride
+from segdrop.training.schedule import training_stride
+from segdrop.training.step import require_finite, train_step
+from segdrop.training.validation import candidate, estimate_statistics, evaluate
 
-#: after so many steps, BatchNorm's running averages (momentum 0.1) follow closely enough by themselves
-_SHORT_RUN_STEPS = 200
-#: enough for means of activations over many pixels, and little beside an epoch
-_STATISTICS_IMAGES = 64
 #: Within an epoch too, so that a power cut costs no more than this much work.
 CHECKPOINT_SECONDS = 600.0
 
@@ -34,6 +29,7 @@ def train(spec: TrainingSpec, stop: StopFlag) -> None:
     started = time.monotonic()
     with CacheReader(spec.cache_dir) as reader:
         run = build(spec, stop, reader)
+        make_plan(run)
         first_step_seconds = time.monotonic() - started
         try:
             while not is_over(run):
@@ -48,12 +44,11 @@ def train(spec: TrainingSpec, stop: StopFlag) -> None:
 def train_one_epoch(run: Run) -> None:
     """From the step that comes next to the last of the epoch."""
     progress = run.progress
-    run.model.set_output_stride(training_stride(run.spec.request.output_stride, progress.epoch, run.epochs))
+    run.model.set_output_stride(training_stride(run.spec.request.output_stride, progress.epoch, run.plan.epochs))
     train_mode(run.model, keeps_backbone=run.keeps_statistics)
     started = time.monotonic()
-    for batch in run.data.batches(progress.epoch, progress.step):
+    for batch in run.data.batches(progress.epoch, progress.step, run.plan.steps):
         run.leave_if_asked()
-        run.data.seed_step(progress.epoch, progress.step)
         loss = train_step(run, batch)
         images, seconds = len(batch.images), time.monotonic() - started
         progress.step += 1
@@ -66,56 +61,24 @@ def train_one_epoch(run: Run) -> None:
         started = time.monotonic()
 
 
-def train_step(run: Run, batch: Batch) -> float:
-    """One step; its loss. A loss or gradient that is not finite changes no weight: ``DataError``."""
-    epoch, step = run.progress.epoch + 1, run.progress.step + 1
-    optim.set_learning_rate(run.optimizer, run.learning_rate(run.steps_done))
-    with run.host.autocast():
-        logits, auxiliary_logits = run.model.forward_with_auxiliary(batch.images)
-    loss = run.criterion(logits, auxiliary_logits, batch.masks)
-    value = float(loss.detach())
-    _require_finite(value, f"the loss of epoch {epoch}, step {step}")
-    run.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    norm = optim.clip_gradients(run.optimizer, optim.RECIPES[run.spec.request.optimizer].max_gradient_norm)
-    _require_finite(norm, f"the norm of the gradients of epoch {epoch}, step {step}")
-    run.optimizer.step()
-    if run.average:
-        run.average.update(run.model.network, run.steps_done)
-    return value
-
-
 def finish_epoch(run: Run) -> None:
     """Validate, keep what is best, and save."""
-    progress, started = run.progress, time.monotonic()
-    if run.steps_done < _SHORT_RUN_STEPS:
-        estimate_statistics(run)
+    progress, ended = run.progress, time.monotonic()
+    estimate_statistics(run)
+    started = time.monotonic()
     measured = evaluate(run, run.reader.index.val)
-    _require_finite(measured["loss"], f"the validation loss of epoch {progress.epoch + 1}")
-    run.reporter.validated(time.monotonic() - started)
+    validation_seconds = time.monotonic() - started
+    require_finite(measured["loss"], f"the validation loss of epoch {progress.epoch + 1}")
     record_epoch(run, measured)
     keep_weights(run, Best(progress.epoch + 1, measured, candidate(run).network.state_dict()))
     progress.train_seconds += progress.epoch_seconds
     progress.trained_images += progress.image_count
     progress.epoch, progress.step = progress.epoch + 1, 0
     progress.loss_sum, progress.image_count, progress.epoch_seconds = 0.0, 0, 0.0
-    run.reporter.position(progress.epoch, progress.step)
     run.save()
-
-
-def estimate_statistics(run: Run) -> None:
-    """BatchNorm's, for what is validated next."""
-    train, batch_size, seed = run.reader.index.train, run.data.batch_size, run.data.seed
-    sample = sample_batches(run.reader, train, batch_size, seed, limit=_STATISTICS_IMAGES)
-    model = candidate(run)
-    reestimate_statistics(model, run.host, sample, run.leave_if_asked, keeps_backbone=run.keeps_statistics)
-
-
-def candidate(run: Run) -> SegmentationModel:
-    """What is validated and delivered, at the output stride that it is delivered with."""
-    model = run.average.model if run.average else run.model
-    model.set_output_stride(delivered_stride(run.spec.request.output_stride))
-    return model
+    run.pace.epoch_done(validation_seconds, time.monotonic() - ended - validation_seconds)
+    fit_budget(run)
+    run.reporter.position(progress.epoch, progress.step)
 
 
 def keep_weights(run: Run, weights: Best) -> None:
@@ -140,14 +103,7 @@ def is_over(run: Run) -> bool:
     patience = run.spec.request.early_stopping_patience
     if patience and scores and len(scores) - 1 - scores.index(max(scores)) >= patience:
         return True
-    return run.progress.epoch >= run.epochs
-
-
-def evaluate(run: Run, positions: list[int]) -> dict[str, Any]:
-    """All metrics of a split, at training size and precision, with its mean ``loss``."""
-    num_classes = len(run.spec.classes)
-    measured = evaluation.evaluate(candidate(run), run.host, run.reader, positions, num_classes, run.leave_if_asked)
-    return metrics.summarize(measured.matrix, run.spec.classes) | {"loss": measured.loss}
+    return run.progress.epoch >= run.plan.epochs
 
 
 def record_epoch(run: Run, measured: dict[str, Any]) -> None:
@@ -164,19 +120,20 @@ def record_epoch(run: Run, measured: dict[str, Any]) -> None:
         "images_per_second": round(progress.image_count / max(progress.epoch_seconds, 1e-9), 3),
     }
     progress.history.append(row)
-    logs.get().info("epoch.finished", epochs=run.epochs, **row)
+    logs.get().info("epoch.finished", epochs=run.plan.epochs, **row)
 
 
 def conclude(run: Run, first_step_seconds: float) -> None:
     """The best weights, tested once on the test split, become the model; the result file is written last."""
     spec, index = run.spec, run.reader.index
+    remember_speed(run)
     best = checkpoint.load_best(spec)
     if best is None:
         raise CorruptError(f"{checkpoint.best_path(spec)} is not there any more")
     measured = best.metrics | {
         "best_epoch": best.epoch,
         "epochs": run.progress.epoch,
-        "planned_epochs": run.epochs,
+        "planned_epochs": run.plan.epochs,
         "steps": run.steps_done,
         "initialisation": run.initialisation.description,
         "initialisation_sha256": run.initialisation.sha256,
@@ -189,6 +146,7 @@ def conclude(run: Run, first_step_seconds: float) -> None:
         measured["test"] = evaluate(run, index.test)
     result.write_model(spec.model_path, spec, best, measured, run.host)
     result.write_history(spec, run.progress.history)
+    run.progress.seconds_spent = run.seconds_spent
     result.write_result(
         spec,
         metrics=measured,
@@ -205,8 +163,3 @@ def _one_class_warning(measured: dict[str, Any]) -> list[Issue]:
     if len(predicted) > 1 or len(measured["per_class"]) == 1:
         return []
     return [Issue.of("train.one_class", f"every validation pixel is predicted as {', '.join(predicted)}")]
-
-
-def _require_finite(value: float, name: str) -> None:
-    if not math.isfinite(value):
-        raise DataError([Issue.of("train.not_finite", f"{name} is {value}")])

@@ -8,43 +8,28 @@ from pathlib import Path
 from typing import Any
 
 from segdrop import durable
+from segdrop.training.pace import Pace
 
 _INTERVAL_SECONDS = 1.0
-#: a validation image costs about a third of a training image: no backward pass, no optimizer
-_VALIDATION_COST = 1 / 3
 
 
 class Reporter:
-    """Counts images and seconds of this process, and writes ``progress_path``.
+    """Counts images and seconds of this process, and writes ``progress_path``."""
 
-    A resumed run estimates from its own speed only: the machine may be another, or busier, than before.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        *,
-        epochs: int,
-        steps_per_epoch: int,
-        validation_images: int,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, path: Path, pace: Pace, clock: Callable[[], float] = time.monotonic) -> None:
         self._path = path
-        self._epochs = epochs
-        self._steps_per_epoch = steps_per_epoch
-        self._validation_images = validation_images
+        self._pace = pace
         self._clock = clock
         self._last_write: float | None = None
-        self._steps = self._images = 0
+        self._images = 0
         self._seconds = 0.0
-        self._validation_seconds: float | None = None
         self._epoch = self._step = 0
         self._loss: float | None = None
         self.best_mean_iou: float | None = None
 
     @property
-    def images_per_second(self) -> float:
-        return self._images / self._seconds if self._seconds else 0.0
+    def images_per_second(self) -> float | None:
+        return self._images / self._seconds if self._seconds else None
 
     def position(self, epoch: int, step: int) -> None:
         """Where the run begins or goes on: ``step`` of ``epoch`` comes next."""
@@ -53,13 +38,11 @@ class Reporter:
 
     def step_finished(self, epoch: int, step: int, loss: float, images: int, seconds: float) -> None:
         """``step`` steps of ``epoch`` are done, the last with ``images`` images in ``seconds``."""
-        self._steps, self._images = self._steps + 1, self._images + images
+        self._images += images
         self._seconds += seconds
         self._loss = loss
+        self._pace.step_done(epoch, seconds)
         self.position(epoch, step)
-
-    def validated(self, seconds: float) -> None:
-        self._validation_seconds = seconds
 
     def tick(self) -> None:
         """Write the file unless that was less than a second ago. Cheap: call it often."""
@@ -70,30 +53,19 @@ class Reporter:
         durable.replace_quickly(self._path, json.dumps(self._state()).encode())
 
     def _state(self) -> dict[str, Any]:
-        done = self._epoch * self._steps_per_epoch + self._step
+        plan, speed, left = self._pace.plan, self.images_per_second, self._pace.seconds_left(self._epoch, self._step)
         return {
             "stage": "train",
-            "epoch": min(self._epoch + 1, self._epochs),
-            "epochs": self._epochs,
-            "step": done,
-            "steps": self._epochs * self._steps_per_epoch,
+            "epoch": min(self._epoch + 1, plan.epochs),
+            "epochs": plan.epochs,
+            "step": self._epoch * plan.steps + self._step,
+            "steps": plan.epochs * plan.steps,
             "loss": None if self._loss is None else round(self._loss, 6),
             "mean_iou": self.best_mean_iou,
-            "images_per_second": round(self.images_per_second, 3) if self._steps else None,
-            "eta_seconds": self._eta_seconds(done),
+            "images_per_second": None if speed is None else round(speed, 3),
+            "eta_seconds": None if left is None else round(left, 1),
             "rss_bytes": _rss_bytes(),
         }
-
-    def _eta_seconds(self, steps_done: int) -> float | None:
-        """Steps and validations that are left, at the speed so far; None before the first step."""
-        if not self._steps:
-            return None
-        steps = self._epochs * self._steps_per_epoch - steps_done
-        validations = self._epochs - self._epoch
-        validation = self._validation_seconds
-        if validation is None:
-            validation = _VALIDATION_COST * self._validation_images / max(self.images_per_second, 1e-9)
-        return round(steps * self._seconds / self._steps + validations * validation, 1)
 
 
 def _rss_bytes() -> int | None:

@@ -87,6 +87,8 @@ def write_result(
             "train_seconds": round(progress.train_seconds, 3),
             "train_images_per_second": round(speed, 3),
             "first_step_seconds": round(first_step_seconds, 3),
+            "estimated_seconds": round(progress.estimated_seconds, 3),
+            "run_seconds": round(progress.seconds_spent, 3),
         },
         "peak_rss_bytes": child.peak_rss_bytes(),
         "environment": environment(host),

@@ -1,7 +1,7 @@
 """All that one run works with, ready for the step that comes next."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import torch
 
@@ -12,14 +12,17 @@ from segdrop.errors import StoppedError
 from segdrop.modeling.architectures import SegmentationModel, build_model
 from segdrop.modeling.precision import Host, prepare_host
 from segdrop.modeling.weights import Initialisation, initialise
+from segdrop.request import Request
 from segdrop.spec import TrainingSpec
 from segdrop.training import checkpoint, optim, schedule
 from segdrop.training.averaging import Average
 from segdrop.training.batchnorm import keeps_statistics
-from segdrop.training.checkpoint import Best, Progress
+from segdrop.training.checkpoint import Progress
 from segdrop.training.class_weights import class_weights, training_pixels
 from segdrop.training.data import TrainingData
 from segdrop.training.loss import Criterion, build_criterion
+from segdrop.training.pace import Pace
+from segdrop.training.plan import Plan, Speed, Workload
 from segdrop.training.reporting import Reporter
 from segdrop.training.transforms import transform_named
 
@@ -40,25 +43,40 @@ class Run:
     initialisation: Initialisation
     progress: Progress
     reporter: Reporter
-    epochs: int
+    pace: Pace
     peak_learning_rate: float
     keeps_statistics: bool  #: the backbone's BatchNorm
     best_mean_iou: float | None
+    started_at: float  #: monotonic seconds
+    spent_before: float  #: seconds, by the processes before this one
+    estimated_seconds: float = 0.0  #: what this process foretold of its own work
     saved_at: float = field(default_factory=time.monotonic)  #: monotonic seconds
 
     @property
+    def plan(self) -> Plan:
+        """As it is now: a time budget may change it."""
+        return self.pace.plan
+
+    @property
     def steps(self) -> int:
-        return self.epochs * self.data.steps_per_epoch
+        return self.plan.epochs * self.plan.steps
 
     @property
     def steps_done(self) -> int:
-        return self.progress.epoch * self.data.steps_per_epoch + self.progress.step
+        return self.progress.epoch * self.plan.steps + self.progress.step
+
+    @property
+    def seconds_spent(self) -> float:
+        """By this process and those before it."""
+        return self.spent_before + time.monotonic() - self.started_at
 
     def learning_rate(self, step: int) -> float:
         """Of a step of the run; the peak is that of the heads."""
         return schedule.learning_rate(self.spec.request.schedule, step, self.steps, self.peak_learning_rate)
 
     def save(self) -> None:
+        self.progress.seconds_spent, self.progress.plan = self.seconds_spent, asdict(self.plan)
+        self.progress.speed = asdict(self.pace.speed) if self.pace.speed else None
         average = self.average.model.network if self.average else None
         start = self.initialisation.to_json()
         checkpoint.save(self.spec, self.model.network, self.optimizer, self.progress, start, average)
@@ -73,6 +91,7 @@ class Run:
 
 def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
     """Everything ready for the step that comes next: the first, or the one after the last checkpoint."""
+    started_at = time.monotonic()
     request, index = spec.request, reader.index
     host = prepare_host(request.precision, spec.threads)
     torch.manual_seed(request.seed)
@@ -98,7 +117,10 @@ def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
             average.model.network.load_state_dict(saved.average_state)
     batch_size = request.batch_size or 1
     data = TrainingData(reader, index.train, batch_size, request.seed, transform_named(request.augmentation))
-    reporter = _reporter(spec, data, progress, best)
+    pace = _pace(request, data, progress)
+    reporter = Reporter(spec.progress_path, pace)
+    reporter.best_mean_iou = best.metrics["mean_iou"] if best else None
+    reporter.position(progress.epoch, progress.step)
     return Run(
         spec=spec,
         stop=stop,
@@ -112,23 +134,24 @@ def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
         initialisation=initialisation,
         progress=progress,
         reporter=reporter,
-        epochs=request.epochs or 1,
+        pace=pace,
         peak_learning_rate=optim.peak_learning_rate(request.learning_rate, request.optimizer, batch_size),
         keeps_statistics=keeps_statistics(is_pretrained=is_pretrained, batch_size=batch_size),
         best_mean_iou=reporter.best_mean_iou,
+        started_at=started_at,
+        spent_before=progress.seconds_spent,
     )
 
 
-def _reporter(spec: TrainingSpec, data: TrainingData, progress: Progress, best: Best | None) -> Reporter:
-    reporter = Reporter(
-        spec.progress_path,
-        epochs=spec.request.epochs or 1,
-        steps_per_epoch=data.steps_per_epoch,
-        validation_images=len(data.reader.index.val),
+def _pace(request: Request, data: TrainingData, progress: Progress) -> Pace:
+    index = data.reader.index
+    asked = Plan(request.epochs or 1, data.steps_per_epoch)
+    workload = Workload(asked, request.output_stride, len(index.val), len(index.test))
+    return Pace(
+        workload,
+        plan=Plan(**progress.plan) if progress.plan else asked,
+        known=Speed(**progress.speed) if progress.speed else None,
     )
-    reporter.best_mean_iou = best.metrics["mean_iou"] if best else None
-    reporter.position(progress.epoch, progress.step)
-    return reporter
 
 
 def _criterion(spec: TrainingSpec, reader: CacheReader, reporter: Reporter) -> Criterion:

@@ -1,0 +1,66 @@
+"""How long a run takes, and how long it is made: pure functions of measured speed.
+
+A time budget changes the plan and not merely the end: the learning rate comes down within the steps that there are.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from segdrop.training.schedule import training_stride
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """What this host needs for a run like this one, in seconds."""
+
+    step: Mapping[int, float]  #: of training, by output stride
+    validation_image: float
+    epoch_end: float  #: besides the validation: statistics are estimated, weights saved
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``steps`` in each of ``epochs`` epochs: one for each batch, but where not even one epoch fits the budget."""
+
+    epochs: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What the request and the dataset ask for."""
+
+    plan: Plan
+    output_stride: Literal["auto", 8, 16]
+    validation_images: int
+    test_images: int
+
+    def strides(self) -> list[int]:
+        """The output strides that are trained at, in the order of the epochs."""
+        epochs = self.plan.epochs
+        return list(dict.fromkeys(training_stride(self.output_stride, epoch, epochs) for epoch in (0, epochs - 1)))
+
+    def seconds(self, plan: Plan, speed: Speed, epochs_done: int = 0, steps_done: int = 0) -> float:
+        """Until the end of the run, when ``steps_done`` steps of the epoch after ``epochs_done`` are done."""
+        strides = [training_stride(self.output_stride, epoch, plan.epochs) for epoch in range(epochs_done, plan.epochs)]
+        steps = sum(plan.steps * strides.count(stride) * speed.step[stride] for stride in set(strides))
+        if strides:
+            steps -= steps_done * speed.step[strides[0]]
+        images = len(strides) * self.validation_images + self.test_images
+        return steps + images * speed.validation_image + len(strides) * speed.epoch_end
+
+    def fitted(self, speed: Speed, seconds_left: float, epochs_done: int = 0) -> Plan:
+        """As many of the epochs as can be done in time, those that are over included.
+
+        At least one: if less than one fits, one with fewer steps.
+        """
+        possible = range(epochs_done + 1, self.plan.epochs + 1)
+        plans = [Plan(epochs, self.plan.steps) for epochs in possible]
+        fitting = bisect_right(plans, seconds_left, key=lambda plan: self.seconds(plan, speed, epochs_done))
+        if fitting or epochs_done:
+            return Plan(epochs_done + fitting, self.plan.steps)
+        stride = training_stride(self.output_stride, 0, 1)
+        idle = self.seconds(Plan(1, 0), speed)
+        return Plan(1, max(1, min(self.plan.steps, int((seconds_left - idle) / speed.step[stride]))))

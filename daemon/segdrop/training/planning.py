@@ -1,0 +1,38 @@
+"""How long the run will take, before its first step; with a time budget, how long it is made, after every epoch."""
+
+from segdrop import logs
+from segdrop.training import speeds
+from segdrop.training.rehearsal import rehearse
+from segdrop.training.run import Run
+
+
+def make_plan(run: Run) -> None:
+    """Find out how fast this host is at the run, and say how long it will take."""
+    pace, spec, progress = run.pace, run.spec, run.progress
+    name = speeds.key(spec.request, run.host)
+    if pace.known is None:
+        pace.known = speeds.load(spec.speeds_path, name, pace.workload.strides())
+    if pace.known is None:
+        pace.known = rehearse(run)
+        speeds.store(spec.speeds_path, name, pace.known)
+    if progress.step == 0:
+        fit_budget(run)
+    left = pace.seconds_left(progress.epoch, progress.step) or 0.0
+    progress.estimated_seconds = progress.estimated_seconds or left
+    run.reporter.tick()
+    step_seconds = {f"stride_{stride}": round(seconds, 4) for stride, seconds in pace.known.step.items()}
+    logs.get().info(
+        "train.planned", epochs=run.plan.epochs, steps=run.steps, eta_seconds=round(left, 1), step_seconds=step_seconds
+    )
+
+
+def fit_budget(run: Run) -> None:
+    """Make what is left of the run as long as what is left of its time."""
+    if (minutes := run.spec.request.time_budget_minutes) is not None:
+        run.pace.fit(60 * minutes - run.seconds_spent, run.progress.epoch)
+
+
+def remember_speed(run: Run) -> None:
+    """For the next run like this one."""
+    if run.pace.speed:
+        speeds.store(run.spec.speeds_path, speeds.key(run.spec.request, run.host), run.pace.speed)

@@ -1,0 +1,45 @@
+"""What is validated, and how: the model that would be delivered, with BatchNorm's statistics made ready for it."""
+
+from typing import Any
+
+from segdrop.modeling import metrics
+from segdrop.modeling.architectures import SegmentationModel
+from segdrop.training import evaluation
+from segdrop.training.batchnorm import reestimate_statistics
+from segdrop.training.data import sample_batches
+from segdrop.training.run import Run
+from segdrop.training.schedule import delivered_stride
+
+#: after so many steps, BatchNorm's running averages (momentum 0.1) follow closely enough by themselves
+_SHORT_RUN_STEPS = 200
+#: enough for means of activations over many pixels, and little beside an epoch
+_STATISTICS_IMAGES = 64
+
+
+def estimate_statistics(run: Run) -> None:
+    """BatchNorm's, for what is validated next; nothing in long runs."""
+    if not statistics_images(run):
+        return
+    train, batch_size, seed = run.reader.index.train, run.data.batch_size, run.data.seed
+    sample = sample_batches(run.reader, train, batch_size, seed, limit=statistics_images(run))
+    model = candidate(run)
+    reestimate_statistics(model, run.host, sample, run.leave_if_asked, keeps_backbone=run.keeps_statistics)
+
+
+def candidate(run: Run) -> SegmentationModel:
+    """What is validated and delivered, at the output stride that it is delivered with."""
+    model = run.average.model if run.average else run.model
+    model.set_output_stride(delivered_stride(run.spec.request.output_stride))
+    return model
+
+
+def statistics_images(run: Run) -> int:
+    """How many training images they are estimated from, after the steps done so far."""
+    return min(_STATISTICS_IMAGES, len(run.reader.index.train)) if run.steps_done < _SHORT_RUN_STEPS else 0
+
+
+def evaluate(run: Run, positions: list[int]) -> dict[str, Any]:
+    """All metrics of a split, at training size and precision, with its mean ``loss``."""
+    num_classes = len(run.spec.classes)
+    measured = evaluation.evaluate(candidate(run), run.host, run.reader, positions, num_classes, run.leave_if_asked)
+    return metrics.summarize(measured.matrix, run.spec.classes) | {"loss": measured.loss}
