@@ -336,6 +336,14 @@ CODES: dict[str, Code] = {
     "train.one_class": Code(
         _W, "The model predicts one class only.", "Train longer, or check whether the masks fit the images."
     ),
+    "train.sanity": Code(
+        _N, "This was a run on one image, and it succeeded.", "Leave `mode` out to train on all images."
+    ),
+    "train.sanity_failed": Code(
+        _F,
+        "The model could not learn one single image by heart.",
+        "Look at the masks (`segdrop check --samples`); a class of few pixels needs a larger `image_size`.",
+    ),
     "weights.mismatch": Code(
         _W,
         "A weights file does not match the checksum in its name, or the architecture, and was not used.",

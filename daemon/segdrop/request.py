@@ -92,9 +92,13 @@ class Request(BaseModel):
     max_images: Annotated[int, Field(ge=2)] | None = Field(
         None, description="Take the first N pairs of a seeded shuffle."
     )
-    mode: Literal["full", "sanity"] = Field("full", description="`sanity` overfits one image, to prove the set-up.")
+    mode: Literal["full", "sanity"] = Field(
+        "full",
+        description="`sanity` overfits one image in at most two minutes, to prove the set-up; or says what is wrong.",
+    )
     time_budget_minutes: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
-        None, description="Fit the schedule to this time."
+        None,
+        description="Train no longer than this: the schedule is fitted to the epochs that there is time for.",
     )
     export: list[Literal["onnx", "safetensors", "huggingface"]] = Field([], description="Extra formats.")
     model: str | None = Field(None, description="For `evaluate` and `predict`: job id or name.", max_length=200)
@@ -151,7 +155,6 @@ AVAILABLE: dict[str, tuple[object, ...]] = {
         "voc",
         "yolo",
     ),
-    "mode": ("full",),
     "export": ([],),
     "model": (None,),
     "outputs": ([],),

@@ -8,7 +8,7 @@ from segdrop.child import StopFlag
 from segdrop.dataset.cache import CacheReader
 from segdrop.errors import CorruptError, Issue, StoppedError
 from segdrop.spec import TrainingSpec
-from segdrop.training import checkpoint, result
+from segdrop.training import checkpoint, result, sanity
 from segdrop.training.batchnorm import train_mode
 from segdrop.training.checkpoint import Best
 from segdrop.training.planning import fit_budget, make_plan, remember_speed
@@ -28,6 +28,8 @@ def train(spec: TrainingSpec, stop: StopFlag) -> None:
     """
     started = time.monotonic()
     with CacheReader(spec.cache_dir) as reader:
+        if sanity.is_asked(spec.request):
+            spec = sanity.simplify(spec, reader)
         run = build(spec, stop, reader)
         make_plan(run)
         first_step_seconds = time.monotonic() - started
@@ -100,6 +102,8 @@ def keep_weights(run: Run, weights: Best) -> None:
 def is_over(run: Run) -> bool:
     """All epochs are done, or as many as ``early_stopping_patience`` brought nothing better: equal is not better."""
     scores = [row["mean_iou"] for row in run.progress.history]
+    if sanity.is_asked(run.spec.request) and scores and max(scores) >= sanity.TARGET_MEAN_IOU:
+        return True
     patience = run.spec.request.early_stopping_patience
     if patience and scores and len(scores) - 1 - scores.index(max(scores)) >= patience:
         return True
@@ -130,6 +134,9 @@ def conclude(run: Run, first_step_seconds: float) -> None:
     best = checkpoint.load_best(spec)
     if best is None:
         raise CorruptError(f"{checkpoint.best_path(spec)} is not there any more")
+    issues = run.initialisation.issues
+    if sanity.is_asked(spec.request):
+        issues = (*issues, sanity.judge(run.reader, run.progress.history, best.metrics))
     measured = best.metrics | {
         "best_epoch": best.epoch,
         "epochs": run.progress.epoch,
@@ -137,7 +144,7 @@ def conclude(run: Run, first_step_seconds: float) -> None:
         "steps": run.steps_done,
         "initialisation": run.initialisation.description,
         "initialisation_sha256": run.initialisation.sha256,
-        "counts": {"train": len(index.train), "val": len(index.val), "test": len(index.test)},
+        "counts": {"train": len(set(index.train)), "val": len(index.val), "test": len(index.test)},
         "seed": spec.request.seed,
         "input_sha256": spec.metadata.get("input_sha256"),
     }
@@ -153,7 +160,7 @@ def conclude(run: Run, first_step_seconds: float) -> None:
         progress=run.progress,
         host=run.host,
         first_step_seconds=first_step_seconds,
-        issues=[*run.initialisation.issues, *_one_class_warning(measured)],
+        issues=[*issues, *_one_class_warning(measured)],
     )
 
 

@@ -1,0 +1,92 @@
+"""``mode: sanity``: can the model learn one image by heart? If not, masks, classes or size are wrong, not the effort.
+
+Karpathy, "A Recipe for Training Neural Networks" (2019): "overfit one batch". The run is an ordinary one, on a dataset
+of one image that is validation too, without anything that makes learning by heart harder.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from segdrop.dataset.cache import CacheReader
+from segdrop.dataset.classes import IGNORE
+from segdrop.errors import DataError, Issue
+from segdrop.request import Request
+from segdrop.spec import TrainingSpec
+
+TARGET_MEAN_IOU = 0.95
+#: so many steps between two looks at the result, and so many looks, if the minutes allow
+_EPOCH_STEPS, _EPOCHS = 20, 30
+_MINUTES = 2.0
+#: with random flips: in a batch of equals, BatchNorm after ASPP's global pooling has nothing to take a variance of
+_BATCH, _AUGMENTATION = 4, "flip"
+#: enough to find one with many classes
+_LOOKED_AT = 500
+#: of the image, for a class to count as one that it shows
+_LEAST_SHARE = 0.005
+#: classes below this are named as what is wrong
+_LEARNT = 0.9
+
+
+def is_asked(request: Request) -> bool:
+    return request.mode == "sanity"
+
+
+def simplify(spec: TrainingSpec, reader: CacheReader) -> TrainingSpec:
+    """The run on one image: the spec for it; ``reader`` then knows that image alone."""
+    position = _choose(reader)
+    one = {"train": [position] * _EPOCH_STEPS * _BATCH, "val": [position], "test": []}
+    reader.index = reader.index.model_copy(update=one)
+    asked = spec.request
+    changes = {
+        "epochs": _EPOCHS,
+        "batch_size": _BATCH,
+        "augmentation": _AUGMENTATION,
+        "schedule": "constant",
+        "ema": False,
+        "early_stopping_patience": None,
+        "keep_checkpoints": False,
+        "time_budget_minutes": min(_MINUTES, asked.time_budget_minutes or _MINUTES),
+    }
+    return spec.model_copy(update={"request": asked.model_copy(update=changes)})
+
+
+def _choose(reader: CacheReader) -> int:
+    """The training image that shows most classes, the first of equals."""
+    return max(reader.index.train[:_LOOKED_AT], key=lambda position: _shown_classes(reader, position))
+
+
+def _shown_classes(reader: CacheReader, position: int) -> int:
+    pixels = np.bincount(reader.masks([position]).ravel(), minlength=IGNORE + 1)
+    return int((pixels[:IGNORE] >= _LEAST_SHARE * pixels.sum()).sum())
+
+
+def judge(reader: CacheReader, history: list[dict[str, Any]], best: dict[str, Any]) -> Issue:
+    """What the run showed, if it succeeded; ``DataError`` with what seems wrong if not."""
+    (position,) = reader.index.val
+    name, reached = reader.index.names[position], best["mean_iou"]
+    if reached >= TARGET_MEAN_IOU:
+        message = f"the model learnt {name} by heart, with a mean IoU of {reached:.3f}; it knows no other image"
+        return Issue.of("train.sanity", message, files=[name])
+    found = f"after {len(history) * _EPOCH_STEPS} steps on {name} alone, mean IoU is {reached:.2f}"
+    reasons = [*_stuck(history), *_unlearnt(best["per_class"], (reader.index.height, reader.index.width))]
+    raise DataError([Issue.of("train.sanity_failed", "; ".join([found, *reasons]), files=[name])])
+
+
+def _stuck(history: list[dict[str, Any]]) -> list[str]:
+    first, last = history[0]["loss"], history[-1]["loss"]
+    if len(history) == 1:
+        return ["there was time for no more steps: a smaller image_size makes faster ones"]
+    if last > first / 2:
+        return [f"the loss hardly falls ({first:.3g} to {last:.3g}): see learning_rate"]
+    return []
+
+
+def _unlearnt(per_class: dict[str, dict[str, Any]], size: tuple[int, int]) -> list[str]:
+    """Each class that was not learnt, with its pixels at training size."""
+    height, width = size
+    return [
+        f"{name} has an IoU of {score['iou']:.2f}, of {score['pixels']} pixels in {width}x{height}"
+        for name, score in per_class.items()
+        if score["iou"] is not None and score["iou"] < _LEARNT
+    ]
