@@ -23,7 +23,7 @@ ETC := $(DESTDIR)/etc/segdrop
 SYSTEM_TOML := sed 's|^root = .*|root = "$(SERVICE_ROOT)"|' config/segdrop.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format lint test test-faults test-exchange bench run demo install activate uninstall deactivate
+.PHONY: help setup format lint test test-faults test-exchange bench bench-quick bench-tools run demo install activate uninstall deactivate
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -60,8 +60,16 @@ test-exchange: setup ## read back what another program (datumaro) writes in six 
 	$(VENV)/exchange/bin/python -m pip install -q --disable-pip-version-check datumaro==1.13.12
 	$(BIN)/python -m pytest -q -m exchange tests/exchange
 
-bench: setup ## measure a training step against a naive one, in turn (some minutes; wants a quiet machine)
-	cd tests && ../$(BIN)/python -m bench ../build/bench
+bench: bench-tools ## measure speed and learning against others, in turn (an hour or more; wants a quiet machine)
+	cd tests && ../$(BIN)/python -m bench ../build/bench $(BENCH_ARGS)
+
+bench-quick: bench-tools ## measure speed only (some minutes)
+	cd tests && ../$(BIN)/python -m bench ../build/bench --quick $(BENCH_ARGS)
+
+# The others' programs are needed for nothing else.
+bench-tools: setup
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["bench"], sep="\n")' > $(VENV)/bench.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -r $(VENV)/bench.txt
 
 run: setup ## run the daemon on ./segdrop, until Ctrl-C
 	$(BIN)/segdrop run
