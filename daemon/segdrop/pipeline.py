@@ -225,7 +225,7 @@ class Pipeline:
             history_path=files.history,
             result_path=files.training_result,
             progress_path=files.progress,
-            speeds_path=self._store.layout.speeds,
+            measurements_path=self._store.layout.measurements,
             error_path=files.error,
             lock_path=files.lock,
             metadata={

@@ -112,7 +112,7 @@ class TrainingSpec(_Spec):
     history_path: Path
     result_path: Path
     progress_path: Path
-    speeds_path: Path  #: what earlier runs on this host measured; written too, and may be lost
+    measurements_path: Path  #: what earlier runs on this host measured; written too, and may be lost
     error_path: Path
     lock_path: Path
     metadata: dict[str, Any] = {}  #: goes into model.pth as it is

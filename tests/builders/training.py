@@ -66,7 +66,7 @@ def training_spec(folder: Path, cache_dir: Path, **request: Any) -> TrainingSpec
         history_path=folder / "history.csv",
         result_path=folder / "training.json",
         progress_path=folder / "progress.json",
-        speeds_path=folder / "speeds.json",
+        measurements_path=folder / "measurements.json",
         error_path=folder / "error.json",
         lock_path=folder / "child.lock",
         metadata={"mask_values": [0, 1], "input_sha256": "0" * 64},

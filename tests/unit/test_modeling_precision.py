@@ -1,9 +1,14 @@
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from segdrop.modeling import precision
+from segdrop.modeling import calibration, precision
+from segdrop.modeling.calibration import Calibration
 
 
 def write(path: Path, text: str) -> Path:
@@ -80,3 +85,62 @@ def test_named_precision_and_threads_win_over_the_hosts() -> None:
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.fixture
+def torch_as_it_was() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def forbidden() -> Calibration:
+    raise AssertionError("nothing is to be measured")
+
+
+@pytest.mark.usefixtures("torch_as_it_was")
+def test_without_native_bf16_it_is_fp32_and_no_time_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "has_native_bf16", lambda: False)
+    monkeypatch.setattr(precision, "calibrate", forbidden)
+    assert precision.prepare_host("auto", 1) == precision.Host("fp32", 1)
+
+
+@pytest.mark.usefixtures("torch_as_it_was")
+@pytest.mark.parametrize(
+    ("measured", "chosen"),
+    [
+        (Calibration(1.8, 0.003), "bf16"),
+        (Calibration(0.9, 0.003), "fp32"),
+        (Calibration(5.0, 0.3), "fp32"),
+        (Calibration(5.0, float("nan")), "fp32"),
+    ],
+    ids=["faster", "slower", "wrong", "not a number"],
+)
+def test_with_native_bf16_what_was_measured_decides(
+    monkeypatch: pytest.MonkeyPatch, measured: Calibration, chosen: str
+) -> None:
+    monkeypatch.setattr(precision, "has_native_bf16", lambda: True)
+    monkeypatch.setattr(precision, "calibrate", lambda: measured)
+    host = precision.prepare_host("auto", 1, recall=lambda _name: None)
+    assert (host.precision, host.calibration) == (chosen, measured)
+    monkeypatch.setattr(precision, "calibrate", forbidden)
+    again = precision.prepare_host("auto", 1, recall=lambda _name: measured)
+    assert again == host
+
+
+def test_bf16_comes_out_within_its_rounding_and_both_formats_are_timed() -> None:
+    before = torch.get_rng_state()
+    measured = calibration.calibrate()
+    assert 0 < measured.relative_error < 0.005
+    assert measured.speedup > 0
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("entry", [{}, {"speedup": 2}, {"speedup": "fast", "relative_error": 0}, {"speedup": None}])
+def test_what_was_not_written_by_us_is_measured_anew(entry: dict[str, Any]) -> None:
+    assert calibration.read(entry) is None
+
+
+def test_what_was_measured_is_read_back() -> None:
+    measured = Calibration(1.5, 0.003)
+    assert calibration.read(json.loads(json.dumps(asdict(measured)))) == measured

@@ -14,6 +14,8 @@ from builders.networks import build_tiny_model
 from builders.training import training_spec, write_cache
 from segdrop.child import StopFlag
 from segdrop.errors import StoppedError
+from segdrop.modeling import precision
+from segdrop.modeling.calibration import Calibration
 from segdrop.spec import TrainingSpec
 from segdrop.training import loop, planning, run
 from segdrop.training.plan import Speed
@@ -80,7 +82,7 @@ def test_stop_during_the_rehearsal_leaves_a_run_that_begins_anew(tmp_path: Path,
     with pytest.raises(StoppedError):
         loop.train(stopped, AtSecondLook())
     assert not stopped.checkpoint_path.exists()
-    assert not stopped.speeds_path.exists()
+    assert not stopped.measurements_path.exists()
     for spec in (stopped, whole):
         loop.train(spec, StopFlag())
     assert same(state_of(stopped), state_of(whole))
@@ -100,22 +102,22 @@ def test_what_a_run_measured_is_known_to_the_next_like_it_and_to_no_other(
 
     def train(name: str, **keys: Any) -> int:
         spec = training_spec(tmp_path / name, cache_dir, **keys)
-        loop.train(spec.model_copy(update={"speeds_path": tmp_path / "speeds.json"}), StopFlag())
+        loop.train(spec.model_copy(update={"measurements_path": tmp_path / "measurements.json"}), StopFlag())
         return len(rehearsals)
 
     assert train("first") == 1
     assert train("again", seed=3, epochs=3) == 1
     assert train("larger-batch", batch_size=4) == 2
     assert train("and-again") == 2
-    assert len(json.loads((tmp_path / "speeds.json").read_bytes())) == 2
+    assert len(json.loads((tmp_path / "measurements.json").read_bytes())) == 2
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"other": 1}', "null"])
 def test_damaged_memory_of_speeds_costs_a_rehearsal(tmp_path: Path, cache_dir: Path, content: str) -> None:
     spec = training_spec(tmp_path / "run", cache_dir)
-    spec.speeds_path.write_text(content)
+    spec.measurements_path.write_text(content)
     loop.train(spec, StopFlag())
-    (entry,) = [value for value in json.loads(spec.speeds_path.read_bytes()).values() if isinstance(value, dict)]
+    (entry,) = [value for value in json.loads(spec.measurements_path.read_bytes()).values() if isinstance(value, dict)]
     assert set(entry) == {"step", "validation_image", "epoch_end"}
 
 
@@ -147,3 +149,26 @@ def test_budget_for_less_than_an_epoch_gives_a_shorter_one(
     loop.train(spec, StopFlag())
     metrics = result_of(spec)["metrics"]
     assert (metrics["epochs"], metrics["steps"]) == (1, 2)  # 30 s are 2 whole steps, as some time has passed before
+
+
+def test_number_format_is_measured_once_on_a_host_and_told_with_the_result(
+    tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[int] = []
+
+    def counted() -> Calibration:
+        measured.append(1)
+        return Calibration(2.0, 0.003)
+
+    monkeypatch.setattr(precision, "has_native_bf16", lambda: True)
+    monkeypatch.setattr(precision, "calibrate", counted)
+    for name in ("first", "second"):
+        spec = training_spec(tmp_path / name, cache_dir, precision="auto")
+        spec = spec.model_copy(update={"measurements_path": tmp_path / "measurements.json"})
+        loop.train(spec, StopFlag())
+        environment = result_of(spec)["environment"]
+        assert environment["precision"] == "bf16"
+        assert environment["calibration"] == {"speedup": 2.0, "relative_error": 0.003}
+    assert len(measured) == 1
+    loop.train(training_spec(tmp_path / "asked", cache_dir, precision="fp32"), StopFlag())
+    assert len(measured) == 1

@@ -2,13 +2,15 @@
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
+
+from segdrop.modeling.calibration import Calibration, calibrate
 
 Precision = Literal["fp32", "bf16"]
 
@@ -25,21 +27,36 @@ class Host:
 
     precision: Precision
     threads: int
+    calibration: Calibration | None = None  #: why, where it was chosen by measurement
 
     def autocast(self) -> AbstractContextManager[object]:
         return torch.autocast("cpu", torch.bfloat16) if self.precision == "bf16" else nullcontext()
 
 
-def prepare_host(requested: Literal["auto", "fp32", "bf16"], threads: int) -> Host:
-    """Choose, and set torch up for it. ``threads`` 0: as many as this process may use."""
+def prepare_host(
+    requested: Literal["auto", "fp32", "bf16"], threads: int, recall: Callable[[str], Calibration | None] | None = None
+) -> Host:
+    """Choose, and set torch up for it. ``threads`` 0: as many as this process may use.
+
+    ``auto`` without native bf16 is fp32. With it, the host is calibrated, unless ``recall`` knows what came out before.
+    """
     threads = threads or available_threads()
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     torch.use_deterministic_algorithms(mode=True)
     # deterministic mode also clears every fresh tensor, which costs time and is only about reading garbage
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    precision: Precision = ("bf16" if has_native_bf16() else "fp32") if requested == "auto" else requested
-    return Host(precision, threads)
+    if requested != "auto":
+        return Host(requested, threads)
+    if not has_native_bf16():
+        return Host("fp32", threads)
+    calibration = (recall(host_name(threads)) if recall else None) or calibrate()
+    return Host("bf16" if calibration.favours_bf16 else "fp32", threads, calibration)
+
+
+def host_name(threads: int) -> str:
+    """What measurements on this host depend on, whatever is measured."""
+    return f"{threads} threads, {cpu_name()}, torch {torch.__version__}"
 
 
 def has_native_bf16(cpuinfo: Path = _CPUINFO) -> bool:

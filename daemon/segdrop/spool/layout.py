@@ -53,9 +53,9 @@ class RootLayout:
         return self.work / INSPECTION_NAME
 
     @property
-    def speeds(self) -> Path:
+    def measurements(self) -> Path:
         """What training runs measured, for the next ones to know how long they will take."""
-        return self.work / ".speeds.json"
+        return self.work / ".measurements.json"
 
     @property
     def status(self) -> Path:

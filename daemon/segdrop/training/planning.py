@@ -2,6 +2,7 @@
 
 from segdrop import logs
 from segdrop.training import speeds
+from segdrop.training.measurements import Measurements
 from segdrop.training.rehearsal import rehearse
 from segdrop.training.run import Run
 
@@ -9,12 +10,12 @@ from segdrop.training.run import Run
 def make_plan(run: Run) -> None:
     """Find out how fast this host is at the run, and say how long it will take."""
     pace, spec, progress = run.pace, run.spec, run.progress
-    name = speeds.key(spec.request, run.host)
+    measurements, name = Measurements(spec.measurements_path), speeds.key(spec.request, run.host)
     if pace.known is None:
-        pace.known = speeds.load(spec.speeds_path, name, pace.workload.strides())
+        pace.known = speeds.load(measurements, name, pace.workload.strides())
     if pace.known is None:
         pace.known = rehearse(run)
-        speeds.store(spec.speeds_path, name, pace.known)
+        speeds.store(measurements, name, pace.known)
     if progress.step == 0:
         fit_budget(run)
     left = pace.seconds_left(progress.epoch, progress.step) or 0.0
@@ -35,4 +36,5 @@ def fit_budget(run: Run) -> None:
 def remember_speed(run: Run) -> None:
     """For the next run like this one."""
     if run.pace.speed:
-        speeds.store(run.spec.speeds_path, speeds.key(run.spec.request, run.host), run.pace.speed)
+        name = speeds.key(run.spec.request, run.host)
+        speeds.store(Measurements(run.spec.measurements_path), name, run.pace.speed)

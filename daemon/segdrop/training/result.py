@@ -3,6 +3,7 @@
 import csv
 import io
 import platform
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def environment(host: Host) -> dict[str, Any]:
     return {
         "device": "cpu",
         "precision": host.precision,
+        "calibration": asdict(host.calibration) if host.calibration else None,
         "threads": host.threads,
         "torch": torch.__version__,
         "torchvision": import_torchvision().__version__,

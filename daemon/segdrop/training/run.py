@@ -9,8 +9,9 @@ from segdrop import logs
 from segdrop.child import StopFlag
 from segdrop.dataset.cache import CacheReader
 from segdrop.errors import StoppedError
+from segdrop.modeling import calibration
 from segdrop.modeling.architectures import SegmentationModel, build_model
-from segdrop.modeling.precision import Host, prepare_host
+from segdrop.modeling.precision import Host, host_name, prepare_host
 from segdrop.modeling.weights import Initialisation, initialise
 from segdrop.request import Request
 from segdrop.spec import TrainingSpec
@@ -21,6 +22,7 @@ from segdrop.training.checkpoint import Progress
 from segdrop.training.class_weights import class_weights, training_pixels
 from segdrop.training.data import TrainingData
 from segdrop.training.loss import Criterion, build_criterion
+from segdrop.training.measurements import Measurements
 from segdrop.training.pace import Pace
 from segdrop.training.plan import Plan, Speed, Workload
 from segdrop.training.reporting import Reporter
@@ -93,7 +95,7 @@ def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
     """Everything ready for the step that comes next: the first, or the one after the last checkpoint."""
     started_at = time.monotonic()
     request, index = spec.request, reader.index
-    host = prepare_host(request.precision, spec.threads)
+    host = _host(spec)
     torch.manual_seed(request.seed)
     model = build_model(request.architecture, len(spec.classes))
     saved = checkpoint.load(spec)
@@ -141,6 +143,19 @@ def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
         started_at=started_at,
         spent_before=progress.seconds_spent,
     )
+
+
+def _host(spec: TrainingSpec) -> Host:
+    """The choice is made once on a host: a run that is resumed, or repeated, computes as before."""
+    measurements = Measurements(spec.measurements_path)
+    host = prepare_host(
+        spec.request.precision, spec.threads, recall=lambda name: calibration.read(measurements.get(f"bf16, {name}"))
+    )
+    if host.calibration:
+        measured = asdict(host.calibration)
+        measurements.put(f"bf16, {host_name(host.threads)}", measured)
+        logs.get().info("host.calibrated", precision=host.precision, **measured)
+    return host
 
 
 def _pace(request: Request, data: TrainingData, progress: Progress) -> Pace:

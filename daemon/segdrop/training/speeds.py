@@ -1,18 +1,11 @@
-"""What earlier runs on this host measured, by what a run is like. A file that may be lost at any time."""
+"""How fast runs like this one were on this host."""
 
-import json
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 
-import torch
-
-from segdrop import durable
-from segdrop.modeling.precision import Host, cpu_name
+from segdrop.modeling.precision import Host, host_name
 from segdrop.request import Request
+from segdrop.training.measurements import Measurements
 from segdrop.training.plan import Speed
-
-_MOST_ENTRIES = 200
 
 
 def key(request: Request, host: Host) -> str:
@@ -26,17 +19,15 @@ def key(request: Request, host: Host) -> str:
         f"loss {request.loss}",
         f"augmentation {request.augmentation}",
         host.precision,
-        f"{host.threads} threads",
-        cpu_name(),
-        f"torch {torch.__version__}",
+        host_name(host.threads),
     )
     return ", ".join(parts)
 
 
-def load(path: Path, name: str, strides: list[int]) -> Speed | None:
+def load(known: Measurements, name: str, strides: list[int]) -> Speed | None:
     """None where nothing is known, or not for all of the output strides."""
+    entry = known.get(name)
     try:
-        entry = _read(path)[name]
         step = {int(stride): float(seconds) for stride, seconds in entry["step"].items()}
         speed = Speed(step, float(entry["validation_image"]), float(entry["epoch_end"]))
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -44,18 +35,5 @@ def load(path: Path, name: str, strides: list[int]) -> Speed | None:
     return speed if speed.step.keys() >= set(strides) else None
 
 
-def store(path: Path, name: str, speed: Speed) -> None:
-    """The newest last; of very many, the oldest are forgotten."""
-    entries = _read(path)
-    entries.pop(name, None)
-    entries[name] = asdict(speed)
-    kept = dict(list(entries.items())[-_MOST_ENTRIES:])
-    durable.replace_quickly(path, json.dumps(kept, indent=1).encode())
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+def store(known: Measurements, name: str, speed: Speed) -> None:
+    known.put(name, asdict(speed))
