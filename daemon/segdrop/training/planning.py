@@ -19,7 +19,7 @@ def make_plan(run: Run) -> None:
     if progress.step == 0:
         fit_budget(run)
     left = pace.seconds_left(progress.epoch, progress.step) or 0.0
-    progress.estimated_seconds = progress.estimated_seconds or left
+    progress.estimated_seconds = progress.estimated_seconds or run.seconds_spent + left
     run.reporter.tick()
     step_seconds = {f"stride_{stride}": round(seconds, 4) for stride, seconds in pace.known.step.items()}
     logs.get().info(

@@ -20,8 +20,10 @@ from segdrop.training.validation import statistics_images
 
 #: the first step also prepares the kernels; of a slow one that is little
 _SLOW_SECONDS = 5.0
-_ENOUGH_SECONDS = 2.0
+_ENOUGH_SECONDS = 4.0
 _MOST_STEPS = 5
+#: an image among many, beside one that is validated by itself
+_STATISTICS_COST = 0.5
 _VALIDATION_IMAGES = 3
 #: weights and what the optimizer remembers of each in the checkpoint, and the best weights
 _COPIES_SAVED = {"adamw": 4, "sgd": 3}
@@ -32,7 +34,7 @@ def rehearse(run: Run) -> Speed:
     buffers = [(buffer, buffer.clone()) for buffer in run.model.buffers()]
     steps = {stride: _step_seconds(run, stride) for stride in run.pace.workload.strides()}
     validation = _validation_seconds(run)
-    epoch_end = _saving_seconds(run) + statistics_images(run) * validation
+    epoch_end = _saving_seconds(run) + statistics_images(run) * _STATISTICS_COST * validation
     run.optimizer.zero_grad(set_to_none=True)
     run.optimizer.state.clear()
     with torch.no_grad():

@@ -51,7 +51,6 @@ class Run:
     best_mean_iou: float | None
     started_at: float  #: monotonic seconds
     spent_before: float  #: seconds, by the processes before this one
-    estimated_seconds: float = 0.0  #: what this process foretold of its own work
     saved_at: float = field(default_factory=time.monotonic)  #: monotonic seconds
 
     @property
