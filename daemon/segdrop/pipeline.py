@@ -13,8 +13,8 @@ from pathlib import Path
 from signal import SIGKILL
 from typing import Any
 
-from segdrop import durable, logs
-from segdrop.dataset.report import CACHE_INDEX_NAME, CheckReport
+from segdrop import durable, logs, orders
+from segdrop.dataset.report import CheckReport
 from segdrop.delivery import archive, outbox, summary
 from segdrop.errors import CorruptError, Issue, UnavailableError, has_fault
 from segdrop.execution import outcome as child_outcome
@@ -22,13 +22,10 @@ from segdrop.execution.outcome import MAX_READER_KILLS, ChildOutcome, Ending
 from segdrop.execution.output import tail
 from segdrop.execution.process import Child, Command
 from segdrop.intake import claim, names
-from segdrop.request import Request
 from segdrop.settings import Settings
-from segdrop.spec import CheckSpec, PackageSpec, TrainingSpec
 from segdrop.spool.job import Job, JobState, Outcome
 from segdrop.spool.results import Results, fingerprint
 from segdrop.spool.store import Store, read_optional
-from segdrop.weights import search_dirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,28 +127,9 @@ class Pipeline:
         files = self._store.files(job)
         job = claim.fetch_sidecar(self._store, job)  # where the claim was cut off before it
         files.report.unlink(missing_ok=True)
-        spec = CheckSpec(
-            job=job.id,
-            archive=files.input,
-            name=job.input_name,
-            sidecar=files.sidecar if files.sidecar.exists() else None,
-            sidecar_name=job.sidecar_name,
-            defaults=self._settings.defaults,
-            models_dir=self._store.layout.models,
-            limits=self._settings.limits.for_child(),
-            cache_dir=files.cache,
-            report_path=files.report,
-            progress_path=files.progress,
-            error_path=files.error,
-            lock_path=files.lock,
-        )
-        return self._start(
-            job,
-            "check",
-            spec.dump(),
-            Command(self._modules.check, ("check",), files.log, one_thread=True),
-            now,
-        )
+        spec = orders.check_spec(job, files, self._store.layout, self._settings)
+        command = Command(self._modules.check, ("check",), files.log, one_thread=True)
+        return self._start(job, "check", spec.dump(), command, now)
 
     def _finish_check(self, job: Job, exit_status: int, wall: datetime, reason: str | None) -> Job:
         files = self._store.files(job)
@@ -209,34 +187,7 @@ class Pipeline:
 
     def _start_training(self, job: Job, now: float) -> Child:
         files = self._store.files(job)
-        report = CheckReport.load(files.report)
-        if report.request is None or report.dataset is None:
-            raise CorruptError(f"{files.report} has no dataset")
-        request = Request.model_validate_json(json.dumps(report.request), strict=True)
-        spec = TrainingSpec(
-            job=job.id,
-            request=_halved(request) if job.halved else request,
-            cache_dir=files.cache,
-            classes=report.dataset.classes,
-            weights_dirs=search_dirs(self._store.layout.models),
-            threads=self._settings.training.threads,
-            checkpoint_path=files.checkpoint,
-            model_path=files.model,
-            history_path=files.history,
-            result_path=files.training_result,
-            progress_path=files.progress,
-            measurements_path=self._store.layout.measurements,
-            error_path=files.error,
-            lock_path=files.lock,
-            metadata={
-                "job": job.id,
-                "input_name": job.input_name,
-                "input_sha256": report.input_sha256,
-                "mask_values": report.dataset.mask_values,
-                "mask_encoding": report.dataset.mask_encoding,
-                "ignore_index": report.dataset.ignore_index,
-            },
-        )
+        spec = orders.training_spec(job, files, self._store.layout, self._settings)
         command = Command(self._modules.training, (), files.log, nice=self._settings.training.nice)
         child = self._start(job, "training", spec.dump(), command, now)
         logs.get().info("job.started", job=job.id, attempt=job.attempts, pid=child.popen.pid)
@@ -314,18 +265,8 @@ class Pipeline:
     def _start_package(self, job: Job, now: float, wall: datetime) -> Child:
         files = self._store.files(job)
         durable.write_json(files.summary, self._compose(job, Outcome.SUCCEEDED, wall, []))
-        spec = PackageSpec(
-            job=job.id,
-            model_path=files.model,
-            history_path=files.history,
-            summary_path=files.summary,
-            index_path=files.cache / CACHE_INDEX_NAME,
-            result_zip_path=files.result_zip,
-            package_path=files.package,
-            error_path=files.error,
-            lock_path=files.lock,
-        )
         files.package.unlink(missing_ok=True)
+        spec = orders.package_spec(job, files)
         return self._start(job, "package", spec.dump(), Command(self._modules.package, (), files.log), now)
 
     def _finish_package(self, job: Job, exit_status: int, wall: datetime, reason: str | None) -> Job:
@@ -435,10 +376,6 @@ def _mark(checkpoint: Path) -> str | None:
     except FileNotFoundError:
         return None
     return f"{status.st_ino}-{status.st_mtime_ns}"
-
-
-def _halved(request: Request) -> Request:
-    return request.model_copy(update={"batch_size": max(1, (request.batch_size or 2) // 2)})
 
 
 def _uncharged(job: Job) -> int:

@@ -20,6 +20,7 @@ from segdrop.intake.inbox import Inbox
 from segdrop.intake.watch import Wakeup
 from segdrop.lane import Deadlines, End, Lane
 from segdrop.notify import Notifier
+from segdrop.pause import Pause
 from segdrop.pipeline import Modules, Pipeline
 from segdrop.settings import Settings
 from segdrop.spool import recovery, retention, root, space
@@ -31,7 +32,6 @@ _BUSY_SECONDS = 0.25  #: between turns while a child runs
 _LEAST_SCAN_SECONDS = 0.5  #: between two scans, however many events there are
 _MOST_SLEEP_SECONDS = 10.0  #: between turns, however rare the scans: the watchdog and people want a sign of life
 _OVERDUE_SECONDS = 60.0  #: a scan that is so late is no sign of life
-_PAUSE_SECONDS = 5.0  #: before another try after the environment failed
 _IN_QUEUE = (JobState.CLAIMED, JobState.QUEUED)
 _ENDED = (JobState.CONCLUDED, JobState.DELIVERED)
 
@@ -77,8 +77,7 @@ class Service:
         self._bulletin = Bulletin(self.layout, self._clock.wall(), listener, Notifier())
         self._resettled_at: dict[str, float] = {}
         self._not_begun: dict[str, Job] = {}  #: as they were before an attempt that may be on record without a child
-        self._paused_until = 0.0
-        self._pause_reason = ""
+        self._pause = Pause()
         self._last_scan = self._next_scan = 0.0
         self._retention = retention.Schedule()
 
@@ -89,13 +88,13 @@ class Service:
         self.recover()
         while not self._wakeup.stop_requested:
             self.turn()
-            if until_drained and (self._pause_reason or self.drained() or self._held()):
+            if until_drained and (self._pause.reason or self.drained() or self._held()):
                 break
             self._sleep()
         self.stop()
         if not until_drained:
             return Exit.OK
-        if self._pause_reason or self.jobs or self._inbox.arrivals:
+        if self._pause.reason or self.jobs or self._inbox.arrivals:
             return Exit.TRY_LATER
         return Exit.OK if set(self.outcomes) <= {Outcome.SUCCEEDED, Outcome.DUPLICATE} else Exit.FAILED
 
@@ -110,18 +109,18 @@ class Service:
         """One turn. What the environment does pauses; memory is rebuilt from the folders afterwards."""
         now, wall = self._clock.monotonic(), self._clock.wall()
         try:
-            if now >= self._paused_until:
+            if now >= self._pause.until:
                 root.require(self.layout, require_sentinel=self._settings.service.require_sentinel)
-                if self._pause_reason:
+                if self._pause.reason:
                     self._reload(wall)
                 self._look_after_children(now, wall)
                 self._take_in(now, wall)
                 self._deliver()
                 self._fill_lanes(now, wall)
                 self._sweep(now, wall)
-                self._end_pause()
+                self._pause.end()
         except (OSError, UnavailableError) as error:
-            self._pause(now, error)
+            self._pause.begin(now, error)
         self._show(now)
 
     def drained(self) -> bool:
@@ -150,10 +149,10 @@ class Service:
         try:
             self._end_overdue_training(wall)
             self._look_after_children(now, wall)
-            if self._pause_reason:
+            if self._pause.reason:
                 self._reload(wall)
         except (OSError, UnavailableError) as error:
-            self._pause(now, error)
+            self._pause.begin(now, error)
         self._show(self._clock.monotonic(), state="stopped")
 
     def _end_overdue_training(self, wall: datetime) -> None:
@@ -312,18 +311,6 @@ class Service:
         free = space.free_bytes(self.layout)
         return UnavailableError("disk.low", f"{free} bytes are free; the next job needs {free + lacking_bytes}")
 
-    def _pause(self, now: float, error: OSError | UnavailableError) -> None:
-        """The environment is at fault: no job is charged."""
-        reason = str(error)
-        if isinstance(error, OSError) and error.strerror:
-            places = [str(path) for path in (error.filename, error.filename2) if path]  # two: from, to
-            reason = ": ".join([error.strerror, " to ".join(places)] if places else [error.strerror])
-        code = error.code if isinstance(error, UnavailableError) else "environment"
-        if code != self._pause_reason.partition(":")[0]:
-            logs.get().error("disk.low" if code == "disk.low" else "queue.paused", reason=reason)
-        self._pause_reason = f"{code}: {reason}"
-        self._paused_until = now + _PAUSE_SECONDS
-
     def _reload(self, wall: datetime) -> None:
         """Believe the folders: a change may have reached the disk although it raised. Attempts that did not come to a
         child are taken back.
@@ -334,29 +321,23 @@ class Service:
                 self.jobs[job_id] = self._pipeline.uncharge(job, before)
             del self._not_begun[job_id]
 
-    def _end_pause(self) -> None:
-        """A whole turn has passed."""
-        if self._pause_reason:
-            logs.get().info("queue.resumed", after=self._pause_reason)
-            self._pause_reason = ""
-
     def _sleep(self) -> None:
         now = self._clock.monotonic()
         busy = self._admission.busy or any(lane.child for lane in self._lanes)
-        wait = max(0.0, max(self._next_scan, self._paused_until) - now)
+        wait = max(0.0, max(self._next_scan, self._pause.until) - now)
         if self._wakeup.wait(min(wait, _BUSY_SECONDS if busy else _MOST_SLEEP_SECONDS)):
             # an event: look soon, and not at every one of a thousand
             self._next_scan = min(self._next_scan, self._last_scan + _LEAST_SCAN_SECONDS)
 
     def _show(self, now: float, state: str = "running") -> None:
-        if state == "running" and (self._pause_reason or self._inbox.paused):
+        if state == "running" and (self._pause.reason or self._inbox.paused):
             state = "paused"
         overdue = now > self._next_scan + _OVERDUE_SECONDS
         self._bulletin.publish(
             State(
                 state=state,
-                alive=state != "stopped" and (bool(self._pause_reason) or not overdue),
-                reason=self._pause_reason or ("inbox/PAUSE" if self._inbox.paused else ""),
+                alive=state != "stopped" and (bool(self._pause.reason) or not overdue),
+                reason=self._pause.reason or ("inbox/PAUSE" if self._inbox.paused else ""),
                 now=now,
                 wall=self._clock.wall(),
                 scan_age_seconds=now - self._last_scan,

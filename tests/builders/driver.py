@@ -9,7 +9,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from segdrop import cli, service
+from segdrop import cli, pause, service
 from segdrop.pipeline import Modules
 
 
@@ -23,5 +23,5 @@ if __name__ == "__main__":
     modules = Modules(check="held_check", training="standin", package="held_package")
     clock = service.Clock(wall=wall)
     cli.serve.Service = functools.partial(service.Service, modules=modules, clock=clock)  # type: ignore[misc,assignment]
-    service._PAUSE_SECONDS = 1.0
+    pause._RETRY_SECONDS = 1.0
     cli.main()

@@ -24,7 +24,7 @@ from PIL import Image
 from builders import standin
 from builders.changes import Tracer
 from builders.daemons import Root, wait_until
-from segdrop import child, cli, dataset, logs, service
+from segdrop import child, cli, dataset, logs, pause, service
 from segdrop.dataset import __main__ as check_main
 from segdrop.delivery import __main__ as package_main
 from segdrop.execution import process
@@ -157,7 +157,7 @@ def start_daemon(root: Root, tracer: Tracer | None = None) -> int:
         process.Command.start = _ready_for_forks(tracer, _children_log(root))  # type: ignore[method-assign]
         modules = Modules(training="standin")
         cli.serve.Service = functools.partial(service.Service, modules=modules)  # type: ignore[misc,assignment]
-        service._PAUSE_SECONDS = PAUSE_SECONDS
+        pause._RETRY_SECONDS = PAUSE_SECONDS
         if tracer is not None:
             tracer.install()
         status = cli.serve.serve(cli.options.load(root.config, None), until_drained=False)
