@@ -19,3 +19,17 @@ def _denormals_back() -> Iterator[None]:
     yield
     if torch := sys.modules.get("torch"):
         torch.set_flush_denormal(False)
+
+
+@pytest.fixture
+def tiny_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Runs build a model of a few hundred parameters; the number of threads, which they set, is put back."""
+    import torch  # noqa: PLC0415  (many tests do without)
+
+    from builders.networks import build_tiny_model  # noqa: PLC0415
+    from segdrop.training import run  # noqa: PLC0415
+
+    before = torch.get_num_threads()
+    monkeypatch.setattr(run, "build_model", build_tiny_model)
+    yield
+    torch.set_num_threads(before)

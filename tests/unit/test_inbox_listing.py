@@ -6,18 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from builders.clocks import Clock
 from segdrop.intake import listing
 from segdrop.intake.listing import Listing
 
 A_WHILE_SECONDS = 2.5  # longer than the coarsest clock
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import csv
 import errno
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +36,13 @@ class StopAt(StopFlag):
         return self.looks == self._look
 
 
-@pytest.fixture(autouse=True)
-def tiny_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    before = torch.get_num_threads()
-    monkeypatch.setattr(run, "build_model", build_tiny_model)
-    # what the rehearsal costs and leaves is tested in test_training_rehearsal.py; here steps and looks are counted
+pytestmark = pytest.mark.usefixtures("tiny_model", "known_speed")
+
+
+@pytest.fixture
+def known_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the rehearsal costs and leaves is tested in test_training_rehearsal.py; here steps and looks are counted."""
     monkeypatch.setattr(planning, "rehearse", lambda _run: Speed({8: 0.1, 16: 0.1}, 0.1, 0.1))
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

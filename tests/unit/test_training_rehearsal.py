@@ -2,7 +2,6 @@
 
 import csv
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import pytest
 import structlog
 import torch
 
-from builders.networks import build_tiny_model
 from builders.training import training_spec, write_cache
 from segdrop.child import StopFlag
 from segdrop.errors import StoppedError
@@ -20,13 +18,7 @@ from segdrop.spec import TrainingSpec
 from segdrop.training import loop, planning, run
 from segdrop.training.plan import Speed
 
-
-@pytest.fixture(autouse=True)
-def tiny_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    before = torch.get_num_threads()
-    monkeypatch.setattr(run, "build_model", build_tiny_model)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("tiny_model")
 
 
 @pytest.fixture(scope="module")

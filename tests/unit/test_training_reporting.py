@@ -4,17 +4,10 @@ from typing import Any
 
 import pytest
 
+from builders.clocks import Clock
 from segdrop.training.pace import Pace
 from segdrop.training.plan import Plan, Speed, Workload
 from segdrop.training.reporting import Reporter
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -1,29 +1,20 @@
 """``mode: sanity``: one image learnt by heart, or what is wrong."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from builders.networks import build_tiny_model
 from builders.training import training_spec, write_cache
 from segdrop.child import StopFlag
 from segdrop.dataset.cache import CacheReader
 from segdrop.errors import DataError
 from segdrop.spec import TrainingSpec
-from segdrop.training import loop, run, sanity
+from segdrop.training import loop, sanity
 
-
-@pytest.fixture(autouse=True)
-def tiny_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    before = torch.get_num_threads()
-    monkeypatch.setattr(run, "build_model", build_tiny_model)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("tiny_model")
 
 
 def sanity_spec(folder: Path, **request: Any) -> TrainingSpec:
