@@ -84,7 +84,7 @@ def test_output_stride_that_was_asked_for_is_that_of_every_epoch_and_of_the_resu
     assert schedule.delivered_stride(requested) == requested
 
 
-@pytest.mark.parametrize(("share", "coarse"), [(0.0, 0), (0.5, 5), (0.75, 8), (1.0, 10)])
+@pytest.mark.parametrize(("share", "coarse"), [(0.0, 0), (0.5, 5), (0.75, 7), (0.8, 8)])
 def test_auto_trains_the_first_epochs_at_16_and_delivers_8(
     monkeypatch: pytest.MonkeyPatch, share: float, coarse: int
 ) -> None:
@@ -92,3 +92,9 @@ def test_auto_trains_the_first_epochs_at_16_and_delivers_8(
     strides = [schedule.training_stride("auto", epoch, 10) for epoch in range(10)]
     assert strides == [16] * coarse + [8] * (10 - coarse)
     assert schedule.delivered_stride("auto") == 8
+
+
+@pytest.mark.parametrize(("epochs", "coarse"), [(1, 0), (2, 1), (5, 3), (10, 6), (30, 18)])
+def test_auto_never_ends_at_16_however_short_the_run(epochs: int, coarse: int) -> None:
+    strides = [schedule.training_stride("auto", epoch, epochs) for epoch in range(epochs)]
+    assert strides == [16] * coarse + [8] * (epochs - coarse)

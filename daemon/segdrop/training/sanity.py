@@ -13,6 +13,7 @@ from segdrop.dataset.classes import IGNORE
 from segdrop.errors import DataError, Issue
 from segdrop.request import Request
 from segdrop.spec import TrainingSpec
+from segdrop.training.schedule import delivered_stride
 
 TARGET_MEAN_IOU = 0.95
 #: so many steps between two looks at the result, and so many looks, if the minutes allow
@@ -43,6 +44,7 @@ def simplify(spec: TrainingSpec, reader: CacheReader) -> TrainingSpec:
         "batch_size": _BATCH,
         "augmentation": _AUGMENTATION,
         "schedule": "constant",
+        "output_stride": delivered_stride(asked.output_stride),
         "ema": False,
         "early_stopping_patience": None,
         "keep_checkpoints": False,
