@@ -14,7 +14,7 @@ from bench import dataset_check, learning, ours, smp_lightning
 from bench.dataset import BenchData, prepare
 from bench.interleaved import Comparison, compare
 from bench.naive import first_implementation, torchvision_recipe
-from segdrop import __version__, child
+from segdrop import __version__
 from segdrop.modeling.precision import available_threads, cpu_name
 
 #: image size in pixels → pairs of steps
@@ -40,7 +40,6 @@ def main() -> None:
             print(line(row), flush=True)
         result = {"host": host(options.data), "rows": [asdict(row) for row in rows]}
         text = HEAD + "".join(line(row) + "\n" for row in rows)
-        result["peak_rss_bytes"] = child.peak_rss_bytes()
         if not options.quick:
             learnt = learning.measure(data, LEARNING_SIZE, LEARNING_EPOCHS, SEEDS, on_epoch=print)
             result["learning"] = asdict(learnt)
