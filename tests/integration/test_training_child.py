@@ -118,7 +118,10 @@ def test_progress_ends_at_the_last_step(finished: Finished) -> None:
 
 
 def test_every_line_is_an_event_with_its_job_and_stage(finished: Finished) -> None:
-    assert [event["event"] for event in finished.events] == ["epoch.finished", "checkpoint.saved"] * 2
+    assert [event["event"] for event in finished.events] == [
+        "train.planned",
+        *["epoch.finished", "checkpoint.saved"] * 2,
+    ]
     assert {(event["job"], event["stage"]) for event in finished.events} == {("tiny", "train")}
 
 
