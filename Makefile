@@ -61,10 +61,10 @@ test-exchange: setup ## read back what another program (datumaro) writes in six 
 	$(BIN)/python -m pytest -q -m exchange tests/exchange
 
 bench: bench-tools ## measure speed and learning against others, in turn (an hour or more; wants a quiet machine)
-	cd tests && ../$(BIN)/python -m bench ../build/bench $(BENCH_ARGS)
+	PYTHONPATH=tests $(BIN)/python -m bench build/bench $(BENCH_ARGS)
 
 bench-quick: bench-tools ## measure speed only (some minutes)
-	cd tests && ../$(BIN)/python -m bench ../build/bench --quick $(BENCH_ARGS)
+	PYTHONPATH=tests $(BIN)/python -m bench build/bench --quick $(BENCH_ARGS)
 
 # The others' programs are needed for nothing else.
 bench-tools: setup

@@ -1,4 +1,4 @@
-"""``python -m bench OUTPUT [--quick] [--data ZIP]`` from tests/: bench.md, bench.json and curves.png in OUTPUT."""
+"""``python -m bench OUTPUT [--quick] [--data ZIP]``, tests/ on the path: bench.md, bench.json, curves.png in OUTPUT."""
 
 import argparse
 import json

@@ -121,6 +121,7 @@ class Standin:
             "mean_dice": 0.67,
             "per_class": dict.fromkeys(self.spec["classes"], each),
             "baseline": {"mean_iou": 0.25, "pixel_accuracy": 0.5},
+            "counts": {"train": 2, "val": 1, "test": 0},
             "initialisation": "none: this is a stand-in",
         }
 

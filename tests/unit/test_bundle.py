@@ -21,9 +21,6 @@ SUMMARY: dict[str, Any] = {
     "input": {"name": "Größe.zip", "sha256": "ab"},
     "request": {"level": 1},
     "dataset": {
-        "train": 2,
-        "val": 1,
-        "test": 0,
         "num_classes": 2,
         "classes": ["background", "Straße"],
         "image_size": [64, 96],
@@ -33,6 +30,7 @@ SUMMARY: dict[str, Any] = {
         "mean_iou": 0.5,
         "pixel_accuracy": 0.75,
         "baseline": {"pixel_accuracy": 0.5},
+        "counts": {"train": 2, "val": 1, "test": 0},
         "initialisation": "random",
         "per_class": {
             "background": {"iou": 0.5, "accuracy": 0.6, "dice": 0.7, "pixels": 9},
@@ -82,6 +80,16 @@ def test_the_members_are_those_that_are_promised_and_whole(packed: PackageSpec) 
         assert archive.read("history.csv") == packed.history_path.read_bytes()
         assert json.loads(archive.read("split.json")) == {"train": ["a.png", "c.png"], "val": ["b.png"], "test": []}
         compile(archive.read("predict.py"), "predict.py", "exec")
+
+
+def test_of_a_run_on_one_image_only_that_one_is_said_to_have_been_used(tmp_path: Path) -> None:
+    counts = {"train": 1, "val": 1, "test": 0}
+    issue = {"severity": "note", "code": "train.sanity", "message": "by heart", "files": ["c.png"]}
+    spec = package(tmp_path, SUMMARY | {"metrics": SUMMARY["metrics"] | {"counts": counts}, "issues": [issue]})
+    bundle.pack(spec)
+    with zipfile.ZipFile(spec.result_zip_path) as archive:
+        assert json.loads(archive.read("split.json")) == {"train": ["c.png"], "val": ["c.png"], "test": []}
+        assert "1 training, 1 validation, 0 test" in archive.read("README.txt").decode()
 
 
 def test_the_answer_says_size_and_hash_of_what_is_on_disk(packed: PackageSpec) -> None:

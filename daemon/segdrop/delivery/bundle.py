@@ -52,12 +52,15 @@ def _texts(spec: PackageSpec, summary: dict[str, Any]) -> Iterator[tuple[str, st
     yield "predict.py", (Path(__file__).parent / "predict.py").read_text(encoding="utf-8")
     yield "labels.txt", "".join(f"{name}\n" for name in summary["dataset"]["classes"])
     yield "metrics.json", json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
-    yield "split.json", json.dumps(_split(CacheIndex.model_validate_json(spec.index_path.read_bytes())), indent=1)
+    yield "split.json", json.dumps(_split(spec, summary), indent=1)
     yield "history.csv", spec.history_path.read_text(encoding="utf-8")
 
 
-def _split(index: CacheIndex) -> dict[str, list[str]]:
+def _split(spec: PackageSpec, summary: dict[str, Any]) -> dict[str, list[str]]:
     """Which image was used for what: with the seed, what it takes to check or repeat the measurement."""
+    if learnt := [name for issue in summary["issues"] if issue["code"] == "train.sanity" for name in issue["files"]]:
+        return {"train": learnt, "val": learnt, "test": []}  # of all that was set apart, one image was looked at
+    index = CacheIndex.model_validate_json(spec.index_path.read_bytes())
     parts = {"train": index.train, "val": index.val, "test": index.test}
     return {name: [index.names[position] for position in positions] for name, positions in parts.items()}
 

@@ -59,11 +59,11 @@ def _loading(summary: dict[str, Any]) -> str:
 
 
 def _overview(summary: dict[str, Any]) -> str:
-    dataset, metrics = summary["dataset"], summary["metrics"]
+    metrics, counts = summary["metrics"], summary["metrics"]["counts"]
     baseline = metrics["baseline"]["pixel_accuracy"]
     lines = [
         f"input            {_on_one_line(summary['input']['name'])} (SHA-256 {summary['input']['sha256']})",
-        f"pairs            {dataset['train']} training, {dataset['val']} validation, {dataset['test']} test",
+        f"pairs            {counts['train']} training, {counts['val']} validation, {counts['test']} test",
         f"start            {metrics['initialisation']}",
         f"mean IoU         {metrics['mean_iou']:.4f} (validation, best epoch)",
         f"pixel accuracy   {metrics['pixel_accuracy']:.4f} ({baseline:.4f} for always the most frequent class)",

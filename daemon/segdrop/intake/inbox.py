@@ -73,7 +73,7 @@ class Inbox:
         self._listing = Listing(folder)
 
     def scan(self, now: float) -> None:
-        """Look at every name once. OSError if the folder itself cannot be read."""
+        """Look at every ZIP and every request. OSError if the folder itself cannot be read."""
         listed = self._listing.names()
         bystanders: dict[str, str] = {}
         sidecars = self._sidecars(listed.sidecars, bystanders)

@@ -54,7 +54,7 @@ class RootLayout:
 
     @property
     def measurements(self) -> Path:
-        """What training runs measured, for the next ones to know how long they will take."""
+        """What training runs measured: which number format suits the host, and how long a run takes."""
         return self.work / ".measurements.json"
 
     @property

@@ -136,7 +136,7 @@ def conclude(run: Run, first_step_seconds: float) -> None:
         raise CorruptError(f"{checkpoint.best_path(spec)} is not there any more")
     issues = run.initialisation.issues
     if sanity.is_asked(spec.request):
-        issues = (*issues, sanity.judge(run.reader, run.progress.history, best.metrics))
+        issues = (*issues, sanity.judge(run.reader, run.steps_done, run.progress.history, best.metrics))
     measured = best.metrics | {
         "best_epoch": best.epoch,
         "epochs": run.progress.epoch,

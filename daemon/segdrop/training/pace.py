@@ -41,9 +41,7 @@ class Pace:
         """``None`` before anything is known."""
         if self.known is None:
             return None
-        own = {
-            stride: mean.total / (mean.count - 1) for stride, mean in self._steps.items() if mean.count > _FEWEST_STEPS
-        }
+        own = {stride: mean.seconds for stride, mean in self._steps.items() if mean.count > _FEWEST_STEPS}
         return Speed(
             {**self.known.step, **own},
             validation_image=self.known.validation_image if self._validation_image is None else self._validation_image,

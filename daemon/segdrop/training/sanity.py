@@ -1,7 +1,7 @@
 """``mode: sanity``: can the model learn one image by heart? If not, masks, classes or size are wrong, not the effort.
 
 Karpathy, "A Recipe for Training Neural Networks" (2019): "overfit one batch". The run is an ordinary one, on a dataset
-of one image that is validation too, without anything that makes learning by heart harder.
+of one image that is validation too, without anything that makes learning by heart harder, but flips: see ``_BATCH``.
 """
 
 from typing import Any
@@ -63,14 +63,14 @@ def _shown_classes(reader: CacheReader, position: int) -> int:
     return int((pixels[:IGNORE] >= _LEAST_SHARE * pixels.sum()).sum())
 
 
-def judge(reader: CacheReader, history: list[dict[str, Any]], best: dict[str, Any]) -> Issue:
-    """What the run showed, if it succeeded; ``DataError`` with what seems wrong if not."""
+def judge(reader: CacheReader, steps: int, history: list[dict[str, Any]], best: dict[str, Any]) -> Issue:
+    """What the run showed after ``steps``, if it succeeded; ``DataError`` with what seems wrong if not."""
     (position,) = reader.index.val
     name, reached = reader.index.names[position], best["mean_iou"]
     if reached >= TARGET_MEAN_IOU:
         message = f"the model learnt {name} by heart, with a mean IoU of {reached:.3f}; it knows no other image"
         return Issue.of("train.sanity", message, files=[name])
-    found = f"after {len(history) * _EPOCH_STEPS} steps on {name} alone, mean IoU is {reached:.2f}"
+    found = f"after {steps} steps on {name} alone, mean IoU is {reached:.2f}"
     reasons = [*_stuck(history), *_unlearnt(best["per_class"], (reader.index.height, reader.index.width))]
     raise DataError([Issue.of("train.sanity_failed", "; ".join([found, *reasons]), files=[name])])
 
