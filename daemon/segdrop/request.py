@@ -46,7 +46,9 @@ class Request(BaseModel):
         "dice_cross_entropy", description="What is minimised."
     )
     device: Literal["cpu", "cuda", "auto"] = Field("cpu", description="Where to compute.")
-    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="How the weights are updated.")
+    optimizer: Literal["muon", "adamw", "sgd"] | Auto = Field(
+        "auto", description="How the weights are updated; `auto`: `muon` from random weights, `adamw` from pretrained."
+    )
     learning_rate: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] | Auto = Field(
         "auto",
         description="Peak learning rate; a pretrained backbone takes a tenth of it (`sgd`) or a quarter (`adamw`).",
@@ -132,7 +134,7 @@ AVAILABLE: dict[str, tuple[object, ...]] = {
     "architecture": tuple(catalog.ARCHITECTURES),
     "loss": ("cross_entropy", "weighted_cross_entropy", "ohem", "dice", "dice_cross_entropy"),
     "device": ("cpu",),
-    "optimizer": ("adamw", "sgd"),
+    "optimizer": ("auto", "muon", "adamw", "sgd"),
     "schedule": ("one_cycle", "poly", "cosine", "constant"),
     "format": (
         "auto",

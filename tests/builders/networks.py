@@ -8,7 +8,7 @@ from segdrop.modeling.architectures import SegmentationModel
 class _Backbone(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(3, 8, 3, stride=4, padding=1)
+        self.conv = nn.Conv2d(3, 8, 3, stride=4, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(8)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -19,7 +19,7 @@ class _Backbone(nn.Module):
 def _head(num_classes: int) -> nn.Sequential:
     """Its last convolution is number 4, as in torchvision's heads; with dropout, as there."""
     return nn.Sequential(
-        nn.Conv2d(8, 8, 3, padding=1),
+        nn.Conv2d(8, 8, 3, padding=1, bias=False),
         nn.BatchNorm2d(8),
         nn.ReLU(),
         nn.Dropout(0.5),

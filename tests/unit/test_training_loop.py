@@ -107,6 +107,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"loss": "dice"},
     {"loss": "cross_entropy"},
     {"optimizer": "sgd"},
+    {"optimizer": "adamw"},
     {"schedule": "poly"},
     {"schedule": "cosine"},
     {"schedule": "constant"},
@@ -291,7 +292,7 @@ def test_no_step_is_ever_taken_on_a_loss_that_is_not_finite(
     monkeypatch.setattr(run, "build_criterion", lambda _name: explode)
     monkeypatch.setattr(torch.optim, "AdamW", Watched)
     with pytest.raises(DataError) as caught:
-        loop.train(training_spec(tmp_path / "run", cache_dir), StopFlag())
+        loop.train(training_spec(tmp_path / "run", cache_dir, optimizer="adamw"), StopFlag())
     (issue,) = caught.value.issues
     assert issue.code == "train.not_finite"
     assert "epoch 1, step 2" in issue.message
@@ -363,7 +364,7 @@ def test_weights_that_give_no_finite_validation_loss_are_never_delivered(
             return super().step(closure)
 
     monkeypatch.setattr(torch.optim, "AdamW", Poisoning)
-    spec = training_spec(tmp_path / "run", cache_dir, batch_size=5)  # one step, then the validation
+    spec = training_spec(tmp_path / "run", cache_dir, optimizer="adamw", batch_size=5)  # one step, then the validation
     with pytest.raises(DataError) as caught:
         loop.train(spec, StopFlag())
     (issue,) = caught.value.issues

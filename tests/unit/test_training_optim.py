@@ -6,6 +6,7 @@ from builders.networks import tiny_network
 from segdrop.training import optim
 
 OPTIMIZERS = ["adamw", "sgd"]
+MUON, ADAMW, SGD = (optim.RECIPES[name] for name in ("muon", "adamw", "sgd"))
 
 
 def names_in(network: nn.Module, optimizer: torch.optim.Optimizer, group: int) -> set[str]:
@@ -14,32 +15,41 @@ def names_in(network: nn.Module, optimizer: torch.optim.Optimizer, group: int) -
 
 
 def test_auto_rate_of_sgd_scales_with_the_batch_and_a_given_value_wins() -> None:
-    assert optim.peak_learning_rate("auto", "sgd", 32) == 0.02
-    assert optim.peak_learning_rate("auto", "sgd", 4) == pytest.approx(0.0025)
-    assert optim.peak_learning_rate("auto", "adamw", 4) == optim.peak_learning_rate("auto", "adamw", 32) == 4e-4
-    for name in OPTIMIZERS:
-        assert optim.peak_learning_rate(0.01, name, 3) == 0.01
+    assert optim.peak_learning_rate("auto", SGD, 32) == 0.02
+    assert optim.peak_learning_rate("auto", SGD, 4) == pytest.approx(0.0025)
+    assert optim.peak_learning_rate("auto", ADAMW, 4) == optim.peak_learning_rate("auto", ADAMW, 32) == 4e-4
+    assert optim.peak_learning_rate("auto", MUON, 8) == 4e-4
+    for recipe in optim.RECIPES.values():
+        assert optim.peak_learning_rate(0.01, recipe, 3) == 0.01
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", optim.RECIPES)
+def test_what_is_asked_for_is_taken_and_auto_goes_by_the_start(name: str) -> None:
+    for is_pretrained in (False, True):
+        assert optim.choose_recipe(name, is_pretrained=is_pretrained).name == name
+    assert optim.choose_recipe("auto", is_pretrained=False) is MUON
+    assert optim.choose_recipe("auto", is_pretrained=True) is ADAMW
+
+
+@pytest.mark.parametrize("name", optim.RECIPES)
 @pytest.mark.parametrize("is_pretrained", [False, True])
 def test_norms_and_biases_do_not_decay_and_nothing_is_left_out(name: str, *, is_pretrained: bool) -> None:
     network = tiny_network()
-    optimizer = optim.build_optimizer(network, name, 0.5, is_pretrained=is_pretrained)
+    optimizer = optim.build_optimizer(network, optim.RECIPES[name], 0.5, is_pretrained=is_pretrained)
     groups = range(len(optimizer.param_groups))
     kept = {n for n, parameter in network.named_parameters() if parameter.ndim == 1}
-    assert kept >= {"backbone.norm.weight", "backbone.conv.bias", "classifier.1.bias"}
+    assert kept >= {"backbone.norm.weight", "backbone.norm.bias", "classifier.4.bias"}
     found = [name for group in groups for name in names_in(network, optimizer, group)]
     assert sorted(found) == sorted(name for name, _ in network.named_parameters())
     for group in groups:
-        decays = optimizer.param_groups[group]["weight_decay"]
-        assert decays == (0.0 if names_in(network, optimizer, group) <= kept else 0.5)
+        if names := names_in(network, optimizer, group):
+            assert optimizer.param_groups[group]["weight_decay"] == (0.0 if names <= kept else 0.5)
 
 
 @pytest.mark.parametrize(("name", "share"), [("adamw", 0.25), ("sgd", 0.1)])
 def test_pretrained_backbone_learns_slower_than_its_heads(name: str, share: float) -> None:
     network = tiny_network()
-    optimizer = optim.build_optimizer(network, name, "auto", is_pretrained=True)
+    optimizer = optim.build_optimizer(network, optim.RECIPES[name], "auto", is_pretrained=True)
     optim.set_learning_rate(optimizer, 0.2)
     rates = {
         name: optimizer.param_groups[group]["lr"] for group in range(4) for name in names_in(network, optimizer, group)
@@ -50,25 +60,23 @@ def test_pretrained_backbone_learns_slower_than_its_heads(name: str, share: floa
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_from_random_weights_everything_learns_at_one_rate(name: str) -> None:
-    optimizer = optim.build_optimizer(tiny_network(), name, "auto", is_pretrained=False)
+    optimizer = optim.build_optimizer(tiny_network(), optim.RECIPES[name], "auto", is_pretrained=False)
     optim.set_learning_rate(optimizer, 0.2)
     assert {group["lr"] for group in optimizer.param_groups} == {0.2}
 
 
 def test_decay_is_the_optimizers_unless_a_value_is_given() -> None:
-    for name, auto in (("adamw", 1e-2), ("sgd", 1e-4)):
-        decays = [
-            optim.build_optimizer(tiny_network(), name, asked, is_pretrained=False).param_groups[0]["weight_decay"]
-            for asked in ("auto", 0.0, 0.3)
-        ]
-        assert decays == [auto, 0.0, 0.3]
+    for name, auto in (("adamw", 1e-2), ("sgd", 1e-4), ("muon", 0.0)):
+        for asked, expected in (("auto", auto), (0.0, 0.0), (0.3, 0.3)):
+            optimizer = optim.build_optimizer(tiny_network(), optim.RECIPES[name], asked, is_pretrained=False)
+            assert optimizer.param_groups[0]["weight_decay"] == expected
 
 
 def test_sgd_is_torchs_with_momentum_and_without_nesterov() -> None:
     weights = [nn.Parameter(torch.ones(3, 2)) for _ in range(2)]
     network = nn.Module()
     network.weight = weights[0]
-    ours = optim.build_optimizer(network, "sgd", 0.1, is_pretrained=False)
+    ours = optim.build_optimizer(network, SGD, 0.1, is_pretrained=False)
     theirs = torch.optim.SGD([weights[1]], lr=0.2, momentum=0.9, weight_decay=0.1)
     optim.set_learning_rate(ours, 0.2)
     for step in range(4):
@@ -88,7 +96,7 @@ def test_a_step_sees_gradients_of_at_most_the_norm_as_torchs_own_clipping_gives_
     optimizers = []
     for network in networks:
         network.first, network.second = nn.Parameter(torch.ones(4, 3)), nn.Parameter(torch.ones(5))
-        optimizers.append(optim.build_optimizer(network, name, 0.1, is_pretrained=False))
+        optimizers.append(optim.build_optimizer(network, optim.RECIPES[name], 0.1, is_pretrained=False))
         optim.set_learning_rate(optimizers[-1], 0.1)
     for factor in (1.0, 0.003, 5.0):  # of the large ones, the middle step is not clipped, and must not remember
         for network in networks:
@@ -105,7 +113,7 @@ def test_a_step_sees_gradients_of_at_most_the_norm_as_torchs_own_clipping_gives_
 
 def test_norm_of_broken_gradients_is_not_finite() -> None:
     network = tiny_network()
-    optimizer = optim.build_optimizer(network, "adamw", "auto", is_pretrained=False)
+    optimizer = optim.build_optimizer(network, ADAMW, "auto", is_pretrained=False)
     for parameter in network.parameters():
         parameter.grad = torch.zeros_like(parameter)
     network.backbone.conv.weight.grad[0] = torch.nan
@@ -114,4 +122,17 @@ def test_norm_of_broken_gradients_is_not_finite() -> None:
 
 def test_optimizer_that_is_not_built_is_never_silently_another() -> None:
     with pytest.raises(KeyError):
-        optim.build_optimizer(tiny_network(), "lion", "auto", is_pretrained=False)
+        optim.choose_recipe("lion", is_pretrained=False)
+
+
+def test_muon_turns_convolutions_before_norms_and_leaves_the_rest_to_adamw_at_its_own_rate() -> None:
+    network = tiny_network()
+    network.backbone.depthwise = nn.Conv2d(8, 8, 3, groups=8, bias=False)
+    optimizer = optim.build_optimizer(network, MUON, "auto", is_pretrained=False)
+    optim.set_learning_rate(optimizer, 4e-4)
+    rates = {}
+    for number, group in enumerate(optimizer.param_groups):
+        for name in names_in(network, optimizer, number):
+            rates[name] = ("muon" if "momentum" in group else "adamw", pytest.approx(group["lr"]))
+    turned = {"backbone.conv.weight", "classifier.0.weight", "aux_classifier.0.weight"}
+    assert rates == {name: ("muon", 0.02) if name in turned else ("adamw", 4e-4) for name in rates}

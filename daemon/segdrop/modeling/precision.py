@@ -29,8 +29,13 @@ class Host:
     threads: int
     calibration: Calibration | None = None  #: why, where it was chosen by measurement
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of convolutions and matrix products."""
+        return torch.bfloat16 if self.precision == "bf16" else torch.float32
+
     def autocast(self) -> AbstractContextManager[object]:
-        return torch.autocast("cpu", torch.bfloat16) if self.precision == "bf16" else nullcontext()
+        return torch.autocast("cpu", self.dtype) if self.precision == "bf16" else nullcontext()
 
 
 def prepare_host(

@@ -145,6 +145,7 @@ def conclude(run: Run, first_step_seconds: float) -> None:
         "initialisation": run.initialisation.description,
         "initialisation_sha256": run.initialisation.sha256,
         "counts": {"train": len(set(index.train)), "val": len(index.val), "test": len(index.test)},
+        "optimizer": run.recipe.name,
         "seed": spec.request.seed,
         "input_sha256": spec.metadata.get("input_sha256"),
     }

@@ -1,11 +1,13 @@
-"""How the weights are updated: AdamW or SGD, slower for a pretrained backbone, with gradients up to a norm."""
+"""How the weights are updated: Muon, AdamW or SGD, slower for a pretrained backbone, with gradients up to a norm."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import nn
+
+from segdrop.training.muon import Muon
 
 Auto = Literal["auto"]
 
@@ -14,52 +16,90 @@ Auto = Literal["auto"]
 class Recipe:
     """An optimizer's defaults."""
 
+    name: str
     learning_rate: float  #: peak
     of_batch: int | None  #: the rate is for this many images and scales with them; None: it does not
     weight_decay: float
     backbone_share: float  #: of the rate, for a pretrained backbone
     max_gradient_norm: float
+    moments: int  #: values remembered of each weight
 
 
-RECIPES = {
+_RECIPES = [
+    # A rate that suits AdamW suits Muon: at this peak, a step is 2 % as long as the weights that it changes.
+    Recipe("muon", 4e-4, None, weight_decay=0.0, backbone_share=1 / 4, max_gradient_norm=1.0, moments=1),
     # 4e-4 was found good in short one-cycle runs. An Adam step is as long as the rate, however small the gradient:
     # a quarter, 1e-4, is the usual rate for pretrained features, and a tenth would leave them where they are.
-    "adamw": Recipe(4e-4, None, weight_decay=1e-2, backbone_share=1 / 4, max_gradient_norm=1.0),
+    Recipe("adamw", 4e-4, None, weight_decay=1e-2, backbone_share=1 / 4, max_gradient_norm=1.0, moments=2),
     # torchvision's references/segmentation, 4 x 8 images; scaled: Goyal et al., arXiv 1706.02677. A tenth: heads learn
     # at ten times the backbone's rate, as since DeepLab. The norm is nnU-Net's and only catches what explodes.
-    "sgd": Recipe(0.02, 32, weight_decay=1e-4, backbone_share=1 / 10, max_gradient_norm=12.0),
-}
+    Recipe("sgd", 0.02, 32, weight_decay=1e-4, backbone_share=1 / 10, max_gradient_norm=12.0, moments=1),
+]
+RECIPES = {recipe.name: recipe for recipe in _RECIPES}
 _MOMENTUM = 0.9
+_MUON_MOMENTUM = 0.95
+#: of the rate: Muon's, of the weights' length, beside AdamW's for norms, biases and the layers that give the logits
+_MUON_SHARE = 50.0
 
 
-def peak_learning_rate(requested: float | Auto, optimizer: str, batch_size: int) -> float:
+def choose_recipe(optimizer: str, *, is_pretrained: bool) -> Recipe:
+    """By a request's ``optimizer``. ``auto``: Muon learns most from random weights; with pretrained ones, AdamW's short
+    steps are what is proven. ``KeyError`` for one that is not built.
+    """
+    if optimizer == "auto":
+        optimizer = "adamw" if is_pretrained else "muon"
+    return RECIPES[optimizer]
+
+
+def peak_learning_rate(requested: float | Auto, recipe: Recipe, batch_size: int) -> float:
     if requested != "auto":
         return requested
-    recipe = RECIPES[optimizer]
     return recipe.learning_rate * (batch_size / recipe.of_batch if recipe.of_batch else 1)
 
 
 def build_optimizer(
-    network: nn.Module, name: str, decay: float | Auto, *, is_pretrained: bool
+    network: nn.Module,
+    recipe: Recipe,
+    decay: float | Auto,
+    *,
+    is_pretrained: bool,
+    precision: torch.dtype = torch.float32,
 ) -> torch.optim.Optimizer:
-    """By a request's ``optimizer``; ``KeyError`` for one that is not built."""
-    recipe = RECIPES[name]
+    """``precision`` is that of Muon's matrix products."""
+    decay = recipe.weight_decay if decay == "auto" else decay
     parts = [(network, 1.0)]
     if is_pretrained:
         heads = [child for key, child in network.named_children() if key != "backbone"]
         parts = [(network.get_submodule("backbone"), recipe.backbone_share), (nn.ModuleList(heads), 1.0)]
-    decay = recipe.weight_decay if decay == "auto" else decay
-    groups = [group for part, share in parts for group in _groups(part, share, decay)]
-    if name == "sgd":
+    if recipe.name == "muon":
+        muon_groups = [group for part, share in parts for group in _muon_groups(part, share, decay)]
+        return Muon(muon_groups, precision)
+    groups = [group for part, share in parts for group in _groups(part.parameters(), share, decay)]
+    if recipe.name == "sgd":
         return torch.optim.SGD(groups, momentum=_MOMENTUM, fused=True)
     return torch.optim.AdamW(groups, fused=True)
 
 
-def _groups(part: nn.Module, rate_share: float, decay: float) -> Iterator[dict[str, Any]]:
+def _muon_groups(part: nn.Module, rate_share: float, decay: float) -> Iterator[dict[str, Any]]:
+    """Muon's are the convolutions that a norm follows, which therefore have no bias."""
+    convolutions = [layer for layer in part.modules() if isinstance(layer, nn.Conv2d)]
+    matrices = [layer.weight for layer in convolutions if layer.bias is None and layer.groups == 1]
+    chosen = {id(weight) for weight in matrices}
+    yield {
+        "params": matrices,
+        "momentum": _MUON_MOMENTUM,
+        "weight_decay": decay,
+        "rate_share": _MUON_SHARE * rate_share,
+    }
+    others = [parameter for parameter in part.parameters() if id(parameter) not in chosen]
+    yield from _groups(others, rate_share, decay)
+
+
+def _groups(parameters: Iterable[nn.Parameter], rate_share: float, decay: float) -> Iterator[dict[str, Any]]:
     """Without decay on norms and biases: those are the parameters with one dimension."""
-    parameters = [parameter for parameter in part.parameters() if parameter.requires_grad]
-    decayed = [parameter for parameter in parameters if parameter.ndim > 1]
-    kept = [parameter for parameter in parameters if parameter.ndim <= 1]
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    decayed = [parameter for parameter in trained if parameter.ndim > 1]
+    kept = [parameter for parameter in trained if parameter.ndim <= 1]
     yield {"params": decayed, "weight_decay": decay, "rate_share": rate_share}
     yield {"params": kept, "weight_decay": 0.0, "rate_share": rate_share}
 

@@ -25,8 +25,8 @@ _MOST_STEPS = 5
 #: an image among many, beside one that is validated by itself
 _STATISTICS_COST = 0.5
 _VALIDATION_IMAGES = 3
-#: weights and what the optimizer remembers of each in the checkpoint, and the best weights
-_COPIES_SAVED = {"adamw": 4, "sgd": 3}
+#: of the weights: in the checkpoint, and the best ones; besides those are what the optimizer remembers, and averages
+_COPIES_SAVED = 2
 
 
 def rehearse(run: Run) -> Speed:
@@ -83,4 +83,4 @@ def _saving_seconds(run: Run) -> float:
     checkpoint.write_tensors(path, weights)
     seconds = time.monotonic() - started
     durable.remove(path)
-    return seconds * (_COPIES_SAVED[run.spec.request.optimizer] + bool(run.average))
+    return seconds * (_COPIES_SAVED + run.recipe.moments + bool(run.average))

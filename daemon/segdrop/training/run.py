@@ -23,6 +23,7 @@ from segdrop.training.class_weights import class_weights, training_pixels
 from segdrop.training.data import TrainingData
 from segdrop.training.loss import Criterion, build_criterion
 from segdrop.training.measurements import Measurements
+from segdrop.training.optim import Recipe
 from segdrop.training.pace import Pace
 from segdrop.training.plan import Plan, Speed, Workload
 from segdrop.training.reporting import Reporter
@@ -41,6 +42,7 @@ class Run:
     model: SegmentationModel  #: what is trained
     average: Average | None
     criterion: Criterion
+    recipe: Recipe
     optimizer: torch.optim.Optimizer
     initialisation: Initialisation
     progress: Progress
@@ -108,8 +110,9 @@ def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
         model.network.load_state_dict(saved.network_state)
         logs.get().info("job.resumed", epoch=progress.epoch, step=progress.step)
     is_pretrained = initialisation.is_pretrained
+    recipe = optim.choose_recipe(request.optimizer, is_pretrained=is_pretrained)
     optimizer = optim.build_optimizer(
-        model.network, request.optimizer, request.weight_decay, is_pretrained=is_pretrained
+        model.network, recipe, request.weight_decay, is_pretrained=is_pretrained, precision=host.dtype
     )
     average = Average(model) if request.ema else None
     if saved:
@@ -131,12 +134,13 @@ def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
         model=model,
         average=average,
         criterion=_criterion(spec, reader, reporter),
+        recipe=recipe,
         optimizer=optimizer,
         initialisation=initialisation,
         progress=progress,
         reporter=reporter,
         pace=pace,
-        peak_learning_rate=optim.peak_learning_rate(request.learning_rate, request.optimizer, batch_size),
+        peak_learning_rate=optim.peak_learning_rate(request.learning_rate, recipe, batch_size),
         keeps_statistics=keeps_statistics(is_pretrained=is_pretrained, batch_size=batch_size),
         best_mean_iou=reporter.best_mean_iou,
         started_at=started_at,

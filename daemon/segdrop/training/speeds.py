@@ -8,14 +8,14 @@ from segdrop.training.measurements import Measurements
 from segdrop.training.plan import Speed
 
 
-def key(request: Request, host: Host) -> str:
+def key(request: Request, optimizer: str, host: Host) -> str:
     """All that a step's time depends on, to be read by people too."""
     height, width = request.size
     parts = (
         request.architecture,
         f"{height}x{width}",
         f"batch {request.batch_size}",
-        request.optimizer,
+        optimizer,
         f"loss {request.loss}",
         f"augmentation {request.augmentation}",
         host.precision,

@@ -28,7 +28,7 @@ def update(run: Run, batch: Batch, learning_rate: float) -> float:
     require_finite(value, f"the loss of {name}")
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    norm = optim.clip_gradients(run.optimizer, optim.RECIPES[run.spec.request.optimizer].max_gradient_norm)
+    norm = optim.clip_gradients(run.optimizer, run.recipe.max_gradient_norm)
     require_finite(norm, f"the norm of the gradients of {name}")
     run.optimizer.step()
     return value
