@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from bench import dataset_check, learning, ours, smp_lightning
+from bench import dataset_check, learning, ours, recipes, smp_lightning, whole_job
 from bench.dataset import BenchData, prepare
 from bench.interleaved import Comparison, compare
 from bench.naive import first_implementation, torchvision_recipe
@@ -23,6 +24,18 @@ LARGE = 256
 VALIDATION_IMAGES = 8
 CHECKED_PAIRS = 400
 LEARNING_SIZE, LEARNING_EPOCHS, SEEDS = 128, 10, 3
+#: image size in pixels → what of the default recipe is changed
+RECIPES: dict[int, dict[str, dict[str, Any]]] = {
+    128: {
+        "the default recipe": {},
+        "optimizer: adamw": {"optimizer": "adamw"},
+        "loss: cross_entropy": {"loss": "cross_entropy"},
+        "augmentation: flip": {"augmentation": "flip"},
+        "output_stride: 8": {"output_stride": 8},
+    },
+    LARGE: {"the default recipe": {}, "output_stride: 8": {"output_stride": 8}},
+}
+RECIPE_EPOCHS = 4
 
 
 def main() -> None:
@@ -41,10 +54,18 @@ def main() -> None:
         result = {"host": host(options.data), "rows": [asdict(row) for row in rows]}
         text = HEAD + "".join(line(row) + "\n" for row in rows)
         if not options.quick:
-            learnt = learning.measure(data, LEARNING_SIZE, LEARNING_EPOCHS, SEEDS, on_epoch=print)
+            learnt = learning.measure(data, LEARNING_SIZE, LEARNING_EPOCHS, SEEDS, on_epoch=told)
             result["learning"] = asdict(learnt)
-            text += learning_lines(learnt)
             draw(learnt, options.output / "curves.png")
+            outcomes = [
+                outcome
+                for size, variants in RECIPES.items()
+                for outcome in recipes.measure(data, size, RECIPE_EPOCHS, variants, on_epoch=told)
+            ]
+            result["recipes"] = [asdict(outcome) for outcome in outcomes]
+            jobs = whole_job.measure(data, Path(folder), LARGE)
+            result["jobs"] = [asdict(job) for job in jobs]
+            text += learning_lines(learnt) + recipe_lines(outcomes) + job_lines(jobs)
     text += "\n" + ", ".join(f"{key} {value}" for key, value in result["host"].items()) + "\n"
     (options.output / "bench.json").write_text(json.dumps(result, indent=2))
     (options.output / "bench.md").write_text(text)
@@ -91,6 +112,10 @@ def line(row: Comparison) -> str:
     return f"| {row.name} | {row.ratio:.2f} | {row.lowest:.2f}-{row.highest:.2f} |"
 
 
+def told(progress: str) -> None:
+    print(progress, flush=True)
+
+
 def learning_lines(learnt: learning.Learning) -> str:
     share = learnt.time_share()
     told = "not reached" if share is None else f"{share:.2f} of its time"
@@ -99,6 +124,22 @@ def learning_lines(learnt: learning.Learning) -> str:
         f"| time to the first implementation's best mean IoU, {task} | {told} | |\n"
         f"| best mean IoU, mean of {SEEDS} seeds | {learnt.best(learnt.ours):.3f} "
         f"| first implementation: {learnt.best(learnt.naive):.3f} |\n"
+    )
+
+
+def recipe_lines(outcomes: list[recipes.Outcome]) -> str:
+    return "\n| recipe | px | epochs | best mean IoU | images/s in training |\n|---|---|---|---|---|\n" + "".join(
+        f"| {row.name} | {row.size} | {row.epochs} | {row.mean_iou:.3f} | {row.images_per_second:.1f} |\n"
+        for row in outcomes
+    )
+
+
+def job_lines(jobs: list[whole_job.Job]) -> str:
+    first, next_one = jobs
+    return (
+        f"\nA job of {first.images} images at {LARGE} px, from claim to first step: "
+        f"{first.claim_to_first_step_seconds:.1f} s the first time, then {next_one.claim_to_first_step_seconds:.1f} s; "
+        f"peak memory of its largest child {max(job.peak_rss_bytes for job in jobs) / 1e9:.2f} GB\n"
     )
 
 

@@ -32,7 +32,7 @@ class BenchData:
     def files(self) -> Path:
         return self.archive.with_suffix("")
 
-    def spec(self, size: int, **request: object) -> TrainingSpec:
+    def spec(self, size: int, name: str = "run", **request: object) -> TrainingSpec:
         """A run of ours on it; the cache is made at the first one of a size."""
         folder = self.archive.with_name(f"size-{size}")
         if not folder.exists():
@@ -40,7 +40,7 @@ class BenchData:
             (folder / "data.zip").hardlink_to(self.archive)
             check(folder / "data.zip", {"image_size": size})
         keys = {"precision": "auto", "batch_size": BATCH, "epochs": 10, "image_size": size} | request
-        spec = training_spec(folder / "run", folder / "cache", **keys)
+        spec = training_spec(folder / name, folder / "cache", **keys)
         return spec.model_copy(update={"classes": self.classes, "threads": 0})
 
     @property

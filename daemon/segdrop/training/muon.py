@@ -41,7 +41,7 @@ class Muon(torch.optim.AdamW):
         self._precision = precision
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]  (nobody here has a closure)
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
         """AdamW passes over weights without a gradient: Muon's lose theirs here."""
         for group in self.param_groups:
             for number, weight in enumerate(group["params"] if "momentum" in group else ()):
