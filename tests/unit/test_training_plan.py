@@ -1,20 +1,17 @@
 """How long a run takes, and how long a budget makes it."""
 
-from typing import Literal
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from segdrop.training import schedule
 from segdrop.training.pace import Pace
 from segdrop.training.plan import Plan, Speed, Workload
 
 SPEED = Speed({8: 2.0, 16: 1.0}, validation_image=0.5, epoch_end=3.0)
 
 
-def workload(epochs: int = 10, steps: int = 20, stride: Literal["auto", 8, 16] = 8) -> Workload:
-    return Workload(Plan(epochs, steps), stride, validation_images=8, test_images=4)
+def workload(epochs: int = 10, steps: int = 20, coarse_share: float = 0.0) -> Workload:
+    return Workload(Plan(epochs, steps), coarse_share, validation_images=8, test_images=4)
 
 
 def test_a_run_takes_its_steps_its_validations_and_the_test() -> None:
@@ -22,12 +19,11 @@ def test_a_run_takes_its_steps_its_validations_and_the_test() -> None:
     assert asked.seconds(asked.plan, SPEED) == 2 * (20 * 2.0 + 8 * 0.5 + 3.0) + 4 * 0.5
     assert asked.seconds(asked.plan, SPEED, epochs_done=1, steps_done=5) == 15 * 2.0 + 8 * 0.5 + 3.0 + 4 * 0.5
     assert asked.seconds(asked.plan, SPEED, epochs_done=2) == 4 * 0.5
-    assert workload(epochs=1, stride=16).seconds(Plan(1, 20), SPEED) == 20 * 1.0 + 8 * 0.5 + 3.0 + 4 * 0.5
+    assert workload(epochs=1, coarse_share=1.0).seconds(Plan(1, 20), SPEED) == 20 * 1.0 + 8 * 0.5 + 3.0 + 4 * 0.5
 
 
-def test_coarse_epochs_count_at_their_own_speed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schedule, "COARSE_SHARE", 0.5)
-    asked = workload(epochs=4, stride="auto")
+def test_coarse_epochs_count_at_their_own_speed() -> None:
+    asked = workload(epochs=4, coarse_share=0.5)
     assert asked.strides() == [16, 8]
     assert asked.seconds(asked.plan, SPEED) == 2 * 20 * 1.0 + 2 * 20 * 2.0 + 4 * (8 * 0.5 + 3.0) + 4 * 0.5
     assert asked.seconds(asked.plan, SPEED, epochs_done=1, steps_done=3) == pytest.approx(
@@ -96,11 +92,8 @@ def test_pace_goes_by_what_was_known_until_it_has_seen_some_steps_itself() -> No
     assert pace.seconds_left(9, 0) == 20 * 4.0 + 8 * 2.0 + 1.0 + 4 * 2.0
 
 
-def test_the_first_step_at_each_stride_which_prepares_the_kernels_is_not_taken_for_the_others(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(schedule, "COARSE_SHARE", 0.5)
-    asked = workload(epochs=2, stride="auto")
+def test_the_first_step_at_each_stride_which_prepares_the_kernels_is_not_taken_for_the_others() -> None:
+    asked = workload(epochs=2, coarse_share=0.5)
     pace = Pace(asked, asked.plan, SPEED)
     for epoch, seconds in ((0, 5.0), (1, 7.0)):
         pace.step_done(epoch, 1000.0)

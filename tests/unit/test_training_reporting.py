@@ -18,7 +18,7 @@ def clock() -> Clock:
 @pytest.fixture
 def pace() -> Pace:
     plan = Plan(epochs=2, steps=10)
-    return Pace(Workload(plan, 8, validation_images=6, test_images=0), plan)
+    return Pace(Workload(plan, 0.0, validation_images=6, test_images=0), plan)
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def train(spec: TrainingSpec, stop: StopFlag) -> None:
 def train_one_epoch(run: Run) -> None:
     """From the step that comes next to the last of the epoch."""
     progress = run.progress
-    run.model.set_output_stride(training_stride(run.spec.request.output_stride, progress.epoch, run.plan.epochs))
+    run.model.set_output_stride(training_stride(run.pace.workload.coarse_share, progress.epoch, run.plan.epochs))
     train_mode(run.model, keeps_backbone=run.keeps_statistics)
     started = time.monotonic()
     for batch in run.data.batches(progress.epoch, progress.step, run.plan.steps):

@@ -50,7 +50,7 @@ class Pace:
 
     def step_done(self, epoch: int, seconds: float) -> None:
         """A step of ``epoch``, from 0, took so long."""
-        mean = self._steps[training_stride(self.workload.output_stride, epoch, self.plan.epochs)]
+        mean = self._steps[training_stride(self.workload.coarse_share, epoch, self.plan.epochs)]
         mean.count += 1
         mean.total += seconds if mean.count > 1 else 0.0
 

@@ -6,7 +6,6 @@ A time budget changes the plan and not merely the end: the learning rate comes d
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from segdrop.training.schedule import training_stride
 
@@ -33,18 +32,18 @@ class Workload:
     """What the request and the dataset ask for."""
 
     plan: Plan
-    output_stride: Literal["auto", 8, 16]
+    coarse_share: float  #: of the epochs, at an output stride of 16
     validation_images: int
     test_images: int
 
     def strides(self) -> list[int]:
         """The output strides that are trained at, in the order of the epochs."""
         epochs = self.plan.epochs
-        return list(dict.fromkeys(training_stride(self.output_stride, epoch, epochs) for epoch in (0, epochs - 1)))
+        return list(dict.fromkeys(training_stride(self.coarse_share, epoch, epochs) for epoch in (0, epochs - 1)))
 
     def seconds(self, plan: Plan, speed: Speed, epochs_done: int = 0, steps_done: int = 0) -> float:
         """Until the end of the run, when ``steps_done`` steps of the epoch after ``epochs_done`` are done."""
-        strides = [training_stride(self.output_stride, epoch, plan.epochs) for epoch in range(epochs_done, plan.epochs)]
+        strides = [training_stride(self.coarse_share, epoch, plan.epochs) for epoch in range(epochs_done, plan.epochs)]
         steps = sum(plan.steps * strides.count(stride) * speed.step[stride] for stride in set(strides))
         if strides:
             steps -= steps_done * speed.step[strides[0]]
@@ -61,6 +60,6 @@ class Workload:
         fitting = bisect_right(plans, seconds_left, key=lambda plan: self.seconds(plan, speed, epochs_done))
         if fitting or epochs_done:
             return Plan(epochs_done + fitting, self.plan.steps)
-        stride = training_stride(self.output_stride, 0, 1)
+        stride = training_stride(self.coarse_share, 0, 1)
         idle = self.seconds(Plan(1, 0), speed)
         return Plan(1, max(1, min(self.plan.steps, int((seconds_left - idle) / speed.step[stride]))))

@@ -14,9 +14,11 @@ _WARM_UP_SHARE = 0.05
 #: DeepLab (Chen et al., arXiv 1606.00915, 4.1), per step
 _POLY_POWER = 0.9
 
-#: Of the epochs, the first ones, which ``output_stride: auto`` trains at 16, as DeepLab does (arXiv 1706.05587, 4).
-#: On CamVid, 128 pixels, 10 epochs with flips, one seed: 57 % of the CPU time, a mean IoU of 0.465 instead of 0.472.
-COARSE_SHARE = 0.6
+#: Of the epochs, the first ones, which ``output_stride: auto`` trains at 16, as DeepLab does (arXiv 1706.05587, 4): for
+#: images with a side of fewer pixels than this, and for larger ones, whose features are fine enough at 16 for most of
+#: what there is to learn. README, "How fast it is", has what was measured.
+_LARGE_SIDE = 256
+COARSE_SHARE, LARGE_COARSE_SHARE = 0.6, 0.8
 
 
 def learning_rate(schedule: str, step: int, steps: int, peak: float) -> float:
@@ -54,11 +56,16 @@ _DECLINES: dict[str, Callable[[float], float]] = {
 }
 
 
-def training_stride(requested: Literal["auto", 8, 16], epoch: int, epochs: int) -> int:
-    """The output stride that ``epoch`` (0 to epochs - 1) is trained at."""
+def coarse_share(requested: Literal["auto", 8, 16], size: tuple[int, int]) -> float:
+    """Of the epochs, those trained at an output stride of 16, by a request's ``output_stride`` and (height, width)."""
     if requested == "auto":
-        return 16 if epoch < int(COARSE_SHARE * epochs) else 8
-    return requested
+        return LARGE_COARSE_SHARE if min(size) >= _LARGE_SIDE else COARSE_SHARE
+    return float(requested == 16)  # noqa: PLR2004
+
+
+def training_stride(coarse: float, epoch: int, epochs: int) -> int:
+    """The output stride that ``epoch`` (0 to epochs - 1) is trained at, where a share of them is at 16."""
+    return 16 if epoch < int(coarse * epochs) else 8
 
 
 def delivered_stride(requested: Literal["auto", 8, 16]) -> int:
