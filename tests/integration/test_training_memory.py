@@ -19,7 +19,7 @@ from segdrop.training.data import TrainingData
 from segdrop.training.transforms import transform_named
 
 with CacheReader(Path(sys.argv[1])) as reader:
-    data = TrainingData(reader, reader.index.train, 8, 0, transform_named("standard"))
+    data = TrainingData(reader, reader.index.train, 8, 0, transform_named("standard", epochs=30))
     images = sum(len(batch.images) for batch in data.batches(epoch=0))
     assert images == len(reader.index.train)
 print(child.peak_rss_bytes())

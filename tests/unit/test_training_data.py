@@ -18,7 +18,7 @@ def reader(tmp_path: Path) -> Iterator[CacheReader]:
 
 
 def data(reader: CacheReader, batch_size: int, *, positions: int = 7, seed: int = 3) -> TrainingData:
-    return TrainingData(reader, list(range(positions)), batch_size, seed, transform_named("standard"))
+    return TrainingData(reader, list(range(positions)), batch_size, seed, transform_named("standard", epochs=30))
 
 
 def equal(first: Batch, second: Batch) -> bool:

@@ -23,7 +23,7 @@ def scene(height: int, width: int) -> Pair:
 @given(st.integers(0, 2**32), st.integers(32, 90), st.integers(32, 90))
 def test_zooming_keeps_size_and_invents_no_class(augmentation: str, seed: int, height: int, width: int) -> None:
     image, mask = scene(height, width)
-    changed_image, changed_mask = transform_named(augmentation)(image, mask, np.random.default_rng(seed))
+    changed_image, changed_mask = transform_named(augmentation, epochs=30)(image, mask, np.random.default_rng(seed))
     assert changed_image.shape == image.shape
     assert changed_mask.shape == mask.shape
     assert changed_image.dtype == changed_mask.dtype == np.uint8
@@ -34,7 +34,7 @@ def test_zooming_keeps_size_and_invents_no_class(augmentation: str, seed: int, h
 @given(st.integers(0, 2**32))
 def test_image_and_mask_move_together(seed: int) -> None:
     image, mask = scene(64, 80)
-    changed_image, changed_mask = transform_named("standard")(image, mask, np.random.default_rng(seed))
+    changed_image, changed_mask = transform_named("standard", epochs=30)(image, mask, np.random.default_rng(seed))
     labelled = changed_mask != IGNORE
     # red is the class, but for pixels blended along edges
     agrees = np.abs(changed_image[..., 0].astype(int) - changed_mask.astype(int) * 100) < 50
@@ -103,15 +103,26 @@ def test_strong_zooms_by_a_half_to_twice() -> None:
 @given(st.integers(0, 2**32))
 def test_padding_is_ignored_and_has_the_mean_colour(seed: int) -> None:
     image, mask = np.full((40, 40, 3), 9, np.uint8), np.zeros((40, 40), np.uint8)
-    changed_image, changed_mask = transform_named("standard")(image, mask, np.random.default_rng(seed))
+    changed_image, changed_mask = transform_named("standard", epochs=30)(image, mask, np.random.default_rng(seed))
     padded = changed_mask == IGNORE
     assert (changed_image[padded] == (124, 116, 104)).all()
     assert (changed_image[~padded] == 9).all()
     assert (~padded).mean() > 0.5
 
 
+@pytest.mark.parametrize(("epochs", "share"), [(3, 0.1), (15, 0.5), (30, 1.0), (300, 1.0)])
+def test_standard_zooms_a_share_of_the_images_that_grows_with_the_epochs(epochs: int, share: float) -> None:
+    image, mask = scene(32, 32)
+    zoomed = 0
+    for seed in range(300):
+        _, changed = transform_named("standard", epochs)(image, mask, np.random.default_rng(seed))
+        zoomed += not any(np.array_equal(changed, plain) for plain in (mask, mask[:, ::-1]))
+    assert zoomed / 300 == pytest.approx(share, abs=0.1)
+
+
 def test_standard_both_enlarges_and_shrinks() -> None:
-    masks = [transforms.standard(*scene(32, 32), np.random.default_rng(seed))[1] for seed in range(30)]
+    standard = transform_named("standard", epochs=30)
+    masks = [standard(*scene(32, 32), np.random.default_rng(seed))[1] for seed in range(30)]
     shrunk = [mask for mask in masks if (mask == IGNORE).any()]
     assert 5 < len(shrunk) < 25
 
@@ -130,7 +141,7 @@ def test_flip_mirrors_half_of_the_time_and_nothing_else() -> None:
 
 def test_none_changes_nothing() -> None:
     image, mask = scene(20, 20)
-    changed = transform_named("none")(image, mask, np.random.default_rng(0))
+    changed = transform_named("none", epochs=30)(image, mask, np.random.default_rng(0))
     assert np.array_equal(changed[0], image)
     assert np.array_equal(changed[1], mask)
 
@@ -140,9 +151,9 @@ def test_the_cached_arrays_are_never_written_to(augmentation: str) -> None:
     image, mask = scene(32, 32)
     image.flags.writeable = mask.flags.writeable = False
     for seed in range(10):
-        transform_named(augmentation)(image, mask, np.random.default_rng(seed))
+        transform_named(augmentation, epochs=30)(image, mask, np.random.default_rng(seed))
 
 
 def test_augmentation_that_is_not_built_is_never_silently_ignored() -> None:
     with pytest.raises(KeyError):
-        transform_named("cutmix")
+        transform_named("cutmix", epochs=30)

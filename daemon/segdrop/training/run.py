@@ -120,7 +120,8 @@ def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
         if average and saved.average_state:
             average.model.network.load_state_dict(saved.average_state)
     batch_size = request.batch_size or 1
-    data = TrainingData(reader, index.train, batch_size, request.seed, transform_named(request.augmentation))
+    transform = transform_named(request.augmentation, request.epochs or 1)
+    data = TrainingData(reader, index.train, batch_size, request.seed, transform)
     pace = _pace(request, data, progress)
     reporter = Reporter(spec.progress_path, pace)
     reporter.best_mean_iou = best.metrics["mean_iou"] if best else None

@@ -6,6 +6,7 @@ Image and mask always move together. A mask is never interpolated (nearest), and
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,9 @@ Transform = Callable[[Pixels, Pixels, np.random.Generator], Pair]
 
 #: of the image's sides; gentle, because wider ranges did not pay in short schedules
 _SCALE_RANGE = (0.75, 4 / 3)
+#: A run of so many epochs zooms every image, a shorter one a share of them. On CamVid, 10 epochs at 128 pixels from
+#: random weights, one seed, zooming all took 4 points of mean IoU away (AdamW), zooming a third one point (Muon).
+_EPOCHS_TO_ZOOM_ALL = 30
 #: DeepLab's
 _STRONG_SCALE_RANGE = (0.5, 2.0)
 #: each change of colour, every second time: SSD (Liu et al., arXiv 1512.02325), MMSegmentation's
@@ -29,9 +33,11 @@ _LEVELS = np.arange(256, dtype=np.float64)
 _PADDING_COLOUR = (124, 116, 104)
 
 
-def transform_named(augmentation: str) -> Transform:
-    """The transform of a request's ``augmentation``; ``KeyError`` for one that is not built."""
-    return {"none": keep, "flip": flip, "standard": standard, "strong": strong}[augmentation]
+def transform_named(augmentation: str, epochs: int) -> Transform:
+    """The transform of a request's ``augmentation`` and epochs; ``KeyError`` for one that is not built."""
+    gentle: Transform = partial(standard, zoomed_share=epochs / _EPOCHS_TO_ZOOM_ALL)
+    transforms: dict[str, Transform] = {"none": keep, "flip": flip, "standard": gentle, "strong": strong}
+    return transforms[augmentation]
 
 
 def keep(image: Pixels, mask: Pixels, _random: np.random.Generator) -> Pair:
@@ -45,9 +51,12 @@ def flip(image: Pixels, mask: Pixels, random: np.random.Generator) -> Pair:
     return image, mask
 
 
-def standard(image: Pixels, mask: Pixels, random: np.random.Generator) -> Pair:
-    """Mirror, then zoom by a random factor: a crop where it grows, padding where it shrinks."""
-    return _zoom(*flip(image, mask, random), _SCALE_RANGE, random)
+def standard(image: Pixels, mask: Pixels, random: np.random.Generator, zoomed_share: float) -> Pair:
+    """Mirror, then zoom a share of the images by a random factor: a crop where it grows, padding where it shrinks."""
+    image, mask = flip(image, mask, random)
+    if random.random() < zoomed_share:
+        return _zoom(image, mask, _SCALE_RANGE, random)
+    return image, mask
 
 
 def strong(image: Pixels, mask: Pixels, random: np.random.Generator) -> Pair:
