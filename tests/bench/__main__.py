@@ -19,7 +19,7 @@ from segdrop import __version__
 from segdrop.modeling.precision import available_threads, cpu_name
 
 #: image size in pixels → pairs of steps
-STEP_SIZES = {96: 5, 128: 5, 256: 3}
+STEP_SIZES = {128: 5, 256: 3}
 LARGE = 256
 VALIDATION_IMAGES = 8
 CHECKED_PAIRS = 400
@@ -30,12 +30,11 @@ RECIPES: dict[int, dict[str, dict[str, Any]]] = {
         "the default recipe": {},
         "optimizer: adamw": {"optimizer": "adamw"},
         "loss: cross_entropy": {"loss": "cross_entropy"},
-        "augmentation: flip": {"augmentation": "flip"},
         "output_stride: 8": {"output_stride": 8},
     },
     LARGE: {"the default recipe": {}, "output_stride: 8": {"output_stride": 8}},
 }
-RECIPE_EPOCHS = 4
+RECIPE_EPOCHS = {128: 4, LARGE: 3}
 
 
 def main() -> None:
@@ -60,7 +59,7 @@ def main() -> None:
             outcomes = [
                 outcome
                 for size, variants in RECIPES.items()
-                for outcome in recipes.measure(data, size, RECIPE_EPOCHS, variants, on_epoch=told)
+                for outcome in recipes.measure(data, size, RECIPE_EPOCHS[size], variants, on_epoch=told)
             ]
             result["recipes"] = [asdict(outcome) for outcome in outcomes]
             jobs = whole_job.measure(data, Path(folder), LARGE)
