@@ -50,25 +50,34 @@ def main() -> None:
         for row in speed(data, Path(folder)):
             rows.append(row)
             print(line(row), flush=True)
-        result = {"host": host(options.data), "rows": [asdict(row) for row in rows]}
+        result: dict[str, Any] = {"host": host(options.data), "rows": [asdict(row) for row in rows]}
         text = HEAD + "".join(line(row) + "\n" for row in rows)
         if not options.quick:
-            learnt = learning.measure(data, LEARNING_SIZE, LEARNING_EPOCHS, SEEDS, on_epoch=told)
-            result["learning"] = asdict(learnt)
-            draw(learnt, options.output / "curves.png")
-            outcomes = [
-                outcome
-                for size, variants in RECIPES.items()
-                for outcome in recipes.measure(data, size, RECIPE_EPOCHS[size], variants, on_epoch=told)
-            ]
-            result["recipes"] = [asdict(outcome) for outcome in outcomes]
-            jobs = whole_job.measure(data, Path(folder), LARGE)
-            result["jobs"] = [asdict(job) for job in jobs]
-            text += learning_lines(learnt) + recipe_lines(outcomes) + job_lines(jobs)
+            for section in deeper(data, Path(folder), options.output, result):
+                text += section
+                print(section, flush=True)
     text += "\n" + ", ".join(f"{key} {value}" for key, value in result["host"].items()) + "\n"
     (options.output / "bench.json").write_text(json.dumps(result, indent=2))
     (options.output / "bench.md").write_text(text)
     print(text)
+
+
+def deeper(data: BenchData, folder: Path, output: Path, result: dict[str, Any]) -> Iterator[str]:
+    """What is learnt, by which recipe, and a whole job; also into ``result``."""
+    learnt = learning.measure(data, LEARNING_SIZE, LEARNING_EPOCHS, SEEDS, on_epoch=told)
+    result["learning"] = asdict(learnt)
+    draw(learnt, output / "curves.png")
+    yield learning_lines(learnt)
+    outcomes = [
+        outcome
+        for size, variants in RECIPES.items()
+        for outcome in recipes.measure(data, size, RECIPE_EPOCHS[size], variants, on_epoch=told)
+    ]
+    result["recipes"] = [asdict(outcome) for outcome in outcomes]
+    yield recipe_lines(outcomes)
+    jobs = whole_job.measure(data, folder, LARGE)
+    result["jobs"] = [asdict(job) for job in jobs]
+    yield job_lines(jobs)
 
 
 def speed(data: BenchData, folder: Path) -> Iterator[Comparison]:
