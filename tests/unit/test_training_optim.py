@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 from torch import nn
@@ -24,11 +26,12 @@ def test_auto_rate_of_sgd_scales_with_the_batch_and_a_given_value_wins() -> None
 
 
 @pytest.mark.parametrize("name", optim.RECIPES)
-def test_what_is_asked_for_is_taken_and_auto_goes_by_the_start(name: str) -> None:
-    for is_pretrained in (False, True):
-        assert optim.choose_recipe(name, is_pretrained=is_pretrained).name == name
-    assert optim.choose_recipe("auto", is_pretrained=False) is MUON
-    assert optim.choose_recipe("auto", is_pretrained=True) is ADAMW
+def test_what_is_asked_for_is_taken_and_auto_goes_by_the_start_and_the_schedule(name: str) -> None:
+    for is_pretrained, schedule in itertools.product((False, True), ("one_cycle", "constant")):
+        assert optim.choose_recipe(name, schedule, is_pretrained=is_pretrained).name == name
+    assert optim.choose_recipe("auto", "one_cycle", is_pretrained=False) is MUON
+    assert optim.choose_recipe("auto", "constant", is_pretrained=False) is ADAMW
+    assert optim.choose_recipe("auto", "one_cycle", is_pretrained=True) is ADAMW
 
 
 @pytest.mark.parametrize("name", optim.RECIPES)
@@ -122,7 +125,7 @@ def test_norm_of_broken_gradients_is_not_finite() -> None:
 
 def test_optimizer_that_is_not_built_is_never_silently_another() -> None:
     with pytest.raises(KeyError):
-        optim.choose_recipe("lion", is_pretrained=False)
+        optim.choose_recipe("lion", "poly", is_pretrained=False)
 
 
 def test_muon_turns_convolutions_before_norms_and_leaves_the_rest_to_adamw_at_its_own_rate() -> None:

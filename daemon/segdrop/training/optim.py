@@ -42,12 +42,14 @@ _MUON_MOMENTUM = 0.95
 _MUON_SHARE = 50.0
 
 
-def choose_recipe(optimizer: str, *, is_pretrained: bool) -> Recipe:
-    """By a request's ``optimizer``. ``auto``: Muon learns most from random weights; with pretrained ones, AdamW's short
-    steps are what is proven. ``KeyError`` for one that is not built.
+def choose_recipe(optimizer: str, schedule: str, *, is_pretrained: bool) -> Recipe:
+    """By a request's ``optimizer`` and ``schedule``; ``KeyError`` for an optimizer that is not built.
+
+    ``auto``: from random weights Muon learns most, if the rate comes down: its steps do not shrink with the gradient,
+    so at a constant rate it never settles. With pretrained weights, AdamW is what is proven.
     """
     if optimizer == "auto":
-        optimizer = "adamw" if is_pretrained else "muon"
+        optimizer = "adamw" if is_pretrained or schedule == "constant" else "muon"
     return RECIPES[optimizer]
 
 

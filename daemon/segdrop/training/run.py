@@ -110,7 +110,7 @@ def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
         model.network.load_state_dict(saved.network_state)
         logs.get().info("job.resumed", epoch=progress.epoch, step=progress.step)
     is_pretrained = initialisation.is_pretrained
-    recipe = optim.choose_recipe(request.optimizer, is_pretrained=is_pretrained)
+    recipe = optim.choose_recipe(request.optimizer, request.schedule, is_pretrained=is_pretrained)
     optimizer = optim.build_optimizer(
         model.network, recipe, request.weight_decay, is_pretrained=is_pretrained, precision=host.dtype
     )
