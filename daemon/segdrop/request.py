@@ -48,8 +48,8 @@ class Request(BaseModel):
     device: Literal["cpu", "cuda", "auto"] = Field("cpu", description="Where to compute.")
     optimizer: Literal["muon", "adamw", "sgd"] | Auto = Field(
         "auto",
-        description="How the weights are updated; `auto`: `muon` from random weights, `adamw` from pretrained ones or at "
-        "a constant rate.",
+        description="How the weights are updated; `auto`: `muon` from random weights, `adamw` from pretrained ones or "
+        "at a constant rate.",
     )
     learning_rate: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] | Auto = Field(
         "auto",
