@@ -64,7 +64,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
     torch.manual_seed(0)
     model = build_model("deeplabv3_resnet50", len(CLASSES)).eval()
     spec = training_spec(folder, cache_dir, image_size=(HEIGHT, WIDTH))
-    best = Best(1, {}, model.network.state_dict())
+    best = Best(1, {}, model.network.state_dict(), 8)
     result.write_model(spec.model_path, spec, best, {"mean_iou": 0.5}, Host("fp32", 1))
     shutil.copy(predict.__file__, folder / "predict.py")
     return Shipped(folder, cache_dir, model)
@@ -101,8 +101,8 @@ def test_predictions_reproduce_the_confusion_matrix_of_the_validation(
 
 def test_model_of_stride_16_predicts_as_it_was_validated(shipped: Shipped, tmp_path: Path) -> None:
     write_images(shipped, tmp_path / "images")
-    spec = training_spec(tmp_path / "run", shipped.cache_dir, image_size=(HEIGHT, WIDTH), output_stride=16)
-    best = Best(1, {}, shipped.model.network.state_dict())
+    spec = training_spec(tmp_path / "run", shipped.cache_dir, image_size=(HEIGHT, WIDTH))
+    best = Best(1, {}, shipped.model.network.state_dict(), 16)
     result.write_model(spec.model_path, spec, best, {"mean_iou": 0.5}, Host("fp32", 1))
     finished = shipped.run(
         *(tmp_path / "images", "-o", tmp_path / "out", "--size", "model", "--model", spec.model_path)

@@ -65,7 +65,7 @@ def test_other_backbone_changes_nothing(fresh: nn.Module) -> None:
 def test_model_file_of_an_earlier_job_is_taken_up_under_its_name(fresh: nn.Module, tmp_path: Path) -> None:
     spec = training_spec(tmp_path / "earlier", write_cache(tmp_path / "cache", train=2, val=1))
     state = zeros_like(fresh.state_dict())
-    result.write_model(spec.model_path, spec, Best(1, {}, state), {"mean_iou": 0.5}, Host("fp32", 1))
+    result.write_model(spec.model_path, spec, Best(1, {}, state, 8), {"mean_iou": 0.5}, Host("fp32", 1))
     started_from = initialise(fresh, "deeplabv3_resnet50", "model.pth", [tmp_path / "nowhere", tmp_path / "earlier"])
     assert started_from.file_name == "model.pth"
     assert started_from.is_pretrained

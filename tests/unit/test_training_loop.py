@@ -42,7 +42,7 @@ pytestmark = pytest.mark.usefixtures("tiny_model", "known_speed")
 @pytest.fixture
 def known_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the rehearsal costs and leaves is tested in test_training_rehearsal.py; here steps and looks are counted."""
-    monkeypatch.setattr(planning, "rehearse", lambda _run: Speed({8: 0.1, 16: 0.1}, 0.1, 0.1))
+    monkeypatch.setattr(planning, "rehearse", lambda _run: Speed({8: 0.1, 16: 0.1}, {8: 0.1, 16: 0.1}, 0.1))
 
 
 @pytest.fixture(scope="module")
@@ -379,8 +379,8 @@ def test_best_epoch_is_the_one_delivered_and_the_later_of_equals(
     scores = iter([0.5, 0.7, 0.7, 0.6])
     epochs = {}
 
-    def scored(run: loop.Run, positions: list[int]) -> dict[str, Any]:
-        measured = evaluate(run, positions)
+    def scored(run: loop.Run, positions: list[int], stride: int) -> dict[str, Any]:
+        measured = evaluate(run, positions, stride)
         if positions == run.reader.index.val:
             epochs[run.progress.epoch + 1] = {k: v.clone() for k, v in run.model.network.state_dict().items()}
             measured["mean_iou"] = next(scores)
@@ -397,8 +397,8 @@ def test_best_epoch_is_the_one_delivered_and_the_later_of_equals(
 def score_validations(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> None:
     """The mean IoU of each epoch's validation, in the place of what was measured."""
 
-    def scored(current: run.Run, positions: list[int]) -> dict[str, Any]:
-        measured = evaluate(current, positions)
+    def scored(current: run.Run, positions: list[int], stride: int) -> dict[str, Any]:
+        measured = evaluate(current, positions, stride)
         if positions == current.reader.index.val:
             measured["mean_iou"] = scores[current.progress.epoch]
         return measured
@@ -482,19 +482,18 @@ def test_every_epochs_weights_are_kept_and_give_what_was_measured(
     assert equal(last["state_dict"], saved["average" if ema else "network"])
 
 
-@pytest.mark.parametrize(
-    ("requested", "trained", "delivered"), [("auto", [16, 8, 8], 8), (8, [8, 8, 8], 8), (16, [16, 16, 16], 16)]
-)
+@pytest.mark.parametrize(("requested", "trained"), [("auto", [16, 8, 8]), (8, [8, 8, 8]), (16, [16, 16, 16])])
 @pytest.mark.parametrize("ema", [False, True])
-def test_epochs_are_trained_at_their_stride_and_validated_at_the_one_that_is_delivered(
+@pytest.mark.parametrize("best", [1, 3])
+def test_epochs_are_trained_and_validated_at_their_stride_and_the_best_ones_is_delivered(
     tmp_path: Path,
     cache_dir: Path,
     monkeypatch: pytest.MonkeyPatch,
     requested: Any,
     trained: list[int],
-    delivered: int,
     *,
     ema: bool,
+    best: int,
 ) -> None:
     monkeypatch.setattr(schedule, "COARSE_SHARE", 0.5)
     strides: dict[str, list[int]] = {"train": [], "val": [], "statistics": []}
@@ -515,6 +514,13 @@ def test_epochs_are_trained_at_their_stride_and_validated_at_the_one_that_is_del
         reestimate(model, *rest, **others)
 
     train_step, evaluate, reestimate = loop.train_step, validation.evaluation.evaluate, validation.reestimate_statistics
+
+    def scored(current: run.Run, positions: list[int], stride: int) -> dict[str, Any]:
+        return evaluated_split(current, positions, stride) | {"mean_iou": float(current.progress.epoch + 1 == best)}
+
+    evaluated_split = loop.evaluate
+    monkeypatch.setattr(loop, "evaluate", scored)
+    delivered = trained[best - 1]
     keys = {"epochs": 3, "output_stride": requested, "ema": ema}
     whole, halting = (training_spec(tmp_path / name, cache_dir, **keys) for name in ("whole", "halting"))
     with monkeypatch.context() as patch:
@@ -523,9 +529,11 @@ def test_epochs_are_trained_at_their_stride_and_validated_at_the_one_that_is_del
         patch.setattr(validation, "reestimate_statistics", estimated)
         loop.train(whole, StopFlag())
     assert strides["train"] == [stride for stride in trained for _step in range(3)]
-    assert strides["val"] == [delivered] * 4  # each epoch, then the test split
-    assert strides["statistics"] == [delivered] * 3
+    assert strides["val"] == [*trained, delivered]  # each epoch, then the test split
+    assert strides["statistics"] == trained
     assert torch.load(whole.model_path, weights_only=True)["output_stride"] == delivered
+    assert result_of(whole)["metrics"]["output_stride"] == delivered
+    assert [int(row["output_stride"]) for row in timeless(whole.history_path)] == trained
     train_with_a_stop_after_each_step(halting)
     assert equal(weights_of(whole), weights_of(halting))
     assert result_of(whole)["metrics"] == result_of(halting)["metrics"]
@@ -549,10 +557,10 @@ def test_test_split_is_evaluated_once_with_the_best_weights(
 ) -> None:
     seen = []
 
-    def watched(run: loop.Run, positions: list[int]) -> dict[str, Any]:
+    def watched(run: loop.Run, positions: list[int], stride: int) -> dict[str, Any]:
         if positions == run.reader.index.test:
             seen.append({key: value.clone() for key, value in run.model.network.state_dict().items()})
-        return evaluate(run, positions)
+        return evaluate(run, positions, stride)
 
     evaluate = loop.evaluate
     monkeypatch.setattr(loop, "evaluate", watched)

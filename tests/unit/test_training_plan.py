@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from segdrop.training.pace import Pace
 from segdrop.training.plan import Plan, Speed, Workload
 
-SPEED = Speed({8: 2.0, 16: 1.0}, validation_image=0.5, epoch_end=3.0)
+SPEED = Speed({8: 2.0, 16: 1.0}, validation_image={8: 0.5, 16: 0.25}, epoch_end=3.0)
 
 
 def workload(epochs: int = 10, steps: int = 20, coarse_share: float = 0.0) -> Workload:
@@ -19,16 +19,16 @@ def test_a_run_takes_its_steps_its_validations_and_the_test() -> None:
     assert asked.seconds(asked.plan, SPEED) == 2 * (20 * 2.0 + 8 * 0.5 + 3.0) + 4 * 0.5
     assert asked.seconds(asked.plan, SPEED, epochs_done=1, steps_done=5) == 15 * 2.0 + 8 * 0.5 + 3.0 + 4 * 0.5
     assert asked.seconds(asked.plan, SPEED, epochs_done=2) == 4 * 0.5
-    assert workload(epochs=1, coarse_share=1.0).seconds(Plan(1, 20), SPEED) == 20 * 1.0 + 8 * 0.5 + 3.0 + 4 * 0.5
+    assert workload(epochs=1, coarse_share=1.0).seconds(Plan(1, 20), SPEED) == 20 * 1.0 + 8 * 0.25 + 3.0 + 4 * 0.25
 
 
 def test_coarse_epochs_count_at_their_own_speed() -> None:
     asked = workload(epochs=4, coarse_share=0.5)
     assert asked.strides() == [16, 8]
-    assert asked.seconds(asked.plan, SPEED) == 2 * 20 * 1.0 + 2 * 20 * 2.0 + 4 * (8 * 0.5 + 3.0) + 4 * 0.5
-    assert asked.seconds(asked.plan, SPEED, epochs_done=1, steps_done=3) == pytest.approx(
-        17 * 1.0 + 2 * 20 * 2.0 + 3 * (8 * 0.5 + 3.0) + 4 * 0.5
-    )
+    coarse, fine = 20 * 1.0 + 8 * 0.25 + 3.0, 20 * 2.0 + 8 * 0.5 + 3.0
+    assert asked.seconds(asked.plan, SPEED) == 2 * coarse + 2 * fine + 4 * 0.5
+    after_three_steps = asked.seconds(asked.plan, SPEED, epochs_done=1, steps_done=3)
+    assert after_three_steps == pytest.approx(coarse - 3 * 1.0 + 2 * fine + 4 * 0.5)
 
 
 def test_budget_that_suffices_changes_nothing_and_a_smaller_one_takes_epochs_away() -> None:
@@ -64,7 +64,7 @@ def test_run_that_fell_behind_ends_with_the_epoch_that_is_done() -> None:
 def test_a_fitted_plan_is_the_longest_that_ends_in_time(
     epochs: int, steps: int, budget: float, step_seconds: float, done: int
 ) -> None:
-    asked, speed = workload(epochs, steps), Speed({8: step_seconds}, 0.5, 3.0)
+    asked, speed = workload(epochs, steps), Speed({8: step_seconds}, {8: 0.5}, 3.0)
     done = min(done, epochs)
     plan = asked.fitted(speed, budget, done)
     assert max(1, done) <= plan.epochs <= epochs
@@ -86,9 +86,9 @@ def test_pace_goes_by_what_was_known_until_it_has_seen_some_steps_itself() -> No
         pace.step_done(0, 4.0)
     assert pace.speed == SPEED
     pace.step_done(0, 4.0)
-    assert pace.speed == Speed({8: 4.0, 16: 1.0}, 0.5, 3.0)
-    pace.epoch_done(validation_seconds=16.0, other_seconds=1.0)
-    assert pace.speed == Speed({8: 4.0, 16: 1.0}, 2.0, 1.0)
+    assert pace.speed == Speed({8: 4.0, 16: 1.0}, {8: 0.5, 16: 0.25}, 3.0)
+    pace.epoch_done(0, validation_seconds=16.0, other_seconds=1.0)
+    assert pace.speed == Speed({8: 4.0, 16: 1.0}, {8: 2.0, 16: 0.25}, 1.0)
     assert pace.seconds_left(9, 0) == 20 * 4.0 + 8 * 2.0 + 1.0 + 4 * 2.0
 
 

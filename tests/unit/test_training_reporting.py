@@ -51,7 +51,7 @@ def test_file_is_never_written_twice_within_a_second(tmp_path: Path, reporter: R
 def test_eta_is_there_before_the_first_step_and_follows_the_pace(
     tmp_path: Path, reporter: Reporter, pace: Pace, clock: Clock
 ) -> None:
-    pace.known = Speed({8: 2.0}, validation_image=0.5, epoch_end=1.0)
+    pace.known = Speed({8: 2.0}, validation_image={8: 0.5}, epoch_end=1.0)
     reporter.position(0, 0)
     assert read(tmp_path)["eta_seconds"] == 20 * 2.0 + 2 * (6 * 0.5 + 1.0)
     for step in range(1, 5):

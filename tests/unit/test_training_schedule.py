@@ -79,17 +79,15 @@ def test_schedule_that_is_not_built_is_never_silently_another() -> None:
 
 
 @pytest.mark.parametrize("requested", [8, 16])
-def test_output_stride_that_was_asked_for_is_that_of_every_epoch_and_of_the_result(requested: Literal[8, 16]) -> None:
+def test_output_stride_that_was_asked_for_is_that_of_every_epoch(requested: Literal[8, 16]) -> None:
     share = schedule.coarse_share(requested, (256, 256))
-    assert {schedule.training_stride(share, epoch, 5) for epoch in range(5)} == {requested}
-    assert schedule.delivered_stride(requested) == requested
+    assert {schedule.output_stride(share, epoch, 5) for epoch in range(5)} == {requested}
 
 
 @pytest.mark.parametrize(("share", "coarse"), [(0.0, 0), (0.5, 5), (0.75, 7), (0.8, 8)])
-def test_auto_trains_the_first_epochs_at_16_and_delivers_8(share: float, coarse: int) -> None:
-    strides = [schedule.training_stride(share, epoch, 10) for epoch in range(10)]
+def test_auto_trains_the_first_epochs_at_16_and_the_others_at_8(share: float, coarse: int) -> None:
+    strides = [schedule.output_stride(share, epoch, 10) for epoch in range(10)]
     assert strides == [16] * coarse + [8] * (10 - coarse)
-    assert schedule.delivered_stride("auto") == 8
 
 
 @pytest.mark.parametrize(
@@ -98,5 +96,5 @@ def test_auto_trains_the_first_epochs_at_16_and_delivers_8(share: float, coarse:
 def test_auto_never_ends_at_16_however_short_the_run(epochs: int, small: int, large: int) -> None:
     for size, coarse in (((255, 2048), small), ((256, 256), large)):
         share = schedule.coarse_share("auto", size)
-        strides = [schedule.training_stride(share, epoch, epochs) for epoch in range(epochs)]
+        strides = [schedule.output_stride(share, epoch, epochs) for epoch in range(epochs)]
         assert strides == [16] * coarse + [8] * (epochs - coarse)

@@ -52,7 +52,7 @@ def render(summary: dict[str, Any]) -> str:
 def _loading(summary: dict[str, Any]) -> str:
     dataset = summary["dataset"]
     height, width = dataset["image_size"]
-    stride = _HALVING if summary["request"].get("output_stride") == _COARSE_STRIDE else ""
+    stride = _HALVING if summary["metrics"].get("output_stride") == _COARSE_STRIDE else ""
     return _LOADING.format(
         num_classes=dataset["num_classes"], height=height, width=width, mean=_MEAN, std=_STD, stride=stride
     )

@@ -17,7 +17,7 @@ from segdrop import durable, logs
 from segdrop.spec import TrainingSpec
 
 BEST_NAME = "best.pth"
-_FORMAT = 3
+_FORMAT = 4
 #: keys of the request that change nothing in the run
 _IRRELEVANT = {"priority", "force"}
 
@@ -45,6 +45,7 @@ class Best:
     epoch: int  #: from 1
     metrics: dict[str, Any]
     state_dict: dict[str, Tensor]
+    output_stride: int  #: that they were validated at, and are to be used at
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ def save_best(spec: TrainingSpec, best: Best) -> None:
         "epoch": best.epoch,
         "metrics": best.metrics,
         "state_dict": best.state_dict,
+        "output_stride": best.output_stride,
     }
     write_tensors(best_path(spec), content)
 
@@ -138,7 +140,9 @@ def load(spec: TrainingSpec) -> Checkpoint | None:
 
 def load_best(spec: TrainingSpec) -> Best | None:
     content = _read(spec, best_path(spec))
-    return Best(content["epoch"], content["metrics"], content["state_dict"]) if content else None
+    if content is None:
+        return None
+    return Best(content["epoch"], content["metrics"], content["state_dict"], content["output_stride"])
 
 
 def _read(spec: TrainingSpec, path: Path) -> dict[str, Any] | None:

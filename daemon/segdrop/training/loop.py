@@ -13,7 +13,6 @@ from segdrop.training.batchnorm import train_mode
 from segdrop.training.checkpoint import Best
 from segdrop.training.planning import fit_budget, make_plan, remember_speed
 from segdrop.training.run import Run, build
-from segdrop.training.schedule import training_stride
 from segdrop.training.step import require_finite, train_step
 from segdrop.training.validation import candidate, estimate_statistics, evaluate
 
@@ -46,7 +45,7 @@ def train(spec: TrainingSpec, stop: StopFlag) -> None:
 def train_one_epoch(run: Run) -> None:
     """From the step that comes next to the last of the epoch."""
     progress = run.progress
-    run.model.set_output_stride(training_stride(run.pace.workload.coarse_share, progress.epoch, run.plan.epochs))
+    run.model.set_output_stride(run.output_stride)
     train_mode(run.model, keeps_backbone=run.keeps_statistics)
     started = time.monotonic()
     for batch in run.data.batches(progress.epoch, progress.step, run.plan.steps):
@@ -65,20 +64,20 @@ def train_one_epoch(run: Run) -> None:
 
 def finish_epoch(run: Run) -> None:
     """Validate, keep what is best, and save."""
-    progress, ended = run.progress, time.monotonic()
+    progress, ended, stride = run.progress, time.monotonic(), run.output_stride
     estimate_statistics(run)
     started = time.monotonic()
-    measured = evaluate(run, run.reader.index.val)
+    measured = evaluate(run, run.reader.index.val, stride)
     validation_seconds = time.monotonic() - started
     require_finite(measured["loss"], f"the validation loss of epoch {progress.epoch + 1}")
     record_epoch(run, measured)
-    keep_weights(run, Best(progress.epoch + 1, measured, candidate(run).network.state_dict()))
+    keep_weights(run, Best(progress.epoch + 1, measured, candidate(run).network.state_dict(), stride))
     progress.train_seconds += progress.epoch_seconds
     progress.trained_images += progress.image_count
     progress.epoch, progress.step = progress.epoch + 1, 0
     progress.loss_sum, progress.image_count, progress.epoch_seconds = 0.0, 0, 0.0
     run.save()
-    run.pace.epoch_done(validation_seconds, time.monotonic() - ended - validation_seconds)
+    run.pace.epoch_done(progress.epoch - 1, validation_seconds, time.monotonic() - ended - validation_seconds)
     fit_budget(run)
     run.reporter.position(progress.epoch, progress.step)
 
@@ -115,6 +114,7 @@ def record_epoch(run: Run, measured: dict[str, Any]) -> None:
     progress = run.progress
     row = {
         "epoch": progress.epoch + 1,
+        "output_stride": run.output_stride,
         "loss": progress.loss_sum / progress.image_count,
         "val_loss": measured["loss"],
         "mean_iou": measured["mean_iou"],
@@ -139,6 +139,7 @@ def conclude(run: Run, first_step_seconds: float) -> None:
         issues = (*issues, sanity.judge(run.reader, run.steps_done, run.progress.history, best.metrics))
     measured = best.metrics | {
         "best_epoch": best.epoch,
+        "output_stride": best.output_stride,
         "epochs": run.progress.epoch,
         "planned_epochs": run.plan.epochs,
         "steps": run.steps_done,
@@ -151,7 +152,7 @@ def conclude(run: Run, first_step_seconds: float) -> None:
     }
     if index.test:
         candidate(run).network.load_state_dict(best.state_dict)
-        measured["test"] = evaluate(run, index.test)
+        measured["test"] = evaluate(run, index.test, best.output_stride)
     result.write_model(spec.model_path, spec, best, measured, run.host)
     result.write_history(spec, run.progress.history)
     run.progress.seconds_spent = run.seconds_spent

@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
 from segdrop.training.plan import Plan, Speed, Workload
-from segdrop.training.schedule import training_stride
+from segdrop.training.schedule import output_stride
 
 #: the first step at an output stride prepares the kernels; after so many more, this process's own are believed
 _FEWEST_STEPS = 3
@@ -33,7 +33,7 @@ class Pace:
     plan: Plan
     known: Speed | None = None
     _steps: dict[int, _Mean] = field(default_factory=lambda: defaultdict(_Mean))
-    _validation_image: float | None = None
+    _validation_image: dict[int, float] = field(default_factory=dict)
     _epoch_end: float | None = None
 
     @property
@@ -44,21 +44,22 @@ class Pace:
         own = {stride: mean.seconds for stride, mean in self._steps.items() if mean.count > _FEWEST_STEPS}
         return Speed(
             {**self.known.step, **own},
-            validation_image=self.known.validation_image if self._validation_image is None else self._validation_image,
+            validation_image={**self.known.validation_image, **self._validation_image},
             epoch_end=self.known.epoch_end if self._epoch_end is None else self._epoch_end,
         )
 
     def step_done(self, epoch: int, seconds: float) -> None:
         """A step of ``epoch``, from 0, took so long."""
-        mean = self._steps[training_stride(self.workload.coarse_share, epoch, self.plan.epochs)]
+        mean = self._steps[output_stride(self.workload.coarse_share, epoch, self.plan.epochs)]
         mean.count += 1
         mean.total += seconds if mean.count > 1 else 0.0
 
-    def epoch_done(self, validation_seconds: float, other_seconds: float) -> None:
-        """What came after the steps of an epoch took so long."""
+    def epoch_done(self, epoch: int, validation_seconds: float, other_seconds: float) -> None:
+        """What came after the steps of ``epoch``, from 0, took so long."""
         self._epoch_end = other_seconds
         if self.workload.validation_images:
-            self._validation_image = validation_seconds / self.workload.validation_images
+            stride = output_stride(self.workload.coarse_share, epoch, self.plan.epochs)
+            self._validation_image[stride] = validation_seconds / self.workload.validation_images
 
     def seconds_left(self, epoch: int, step: int) -> float | None:
         """When ``step`` of ``epoch`` comes next; ``None`` before anything is known."""

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from segdrop.training.schedule import training_stride
+from segdrop.training.schedule import output_stride
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Speed:
     """What this host needs for a run like this one, in seconds."""
 
     step: Mapping[int, float]  #: of training, by output stride
-    validation_image: float
+    validation_image: Mapping[int, float]  #: by output stride
     epoch_end: float  #: besides the validation: statistics are estimated, weights saved
 
 
@@ -39,16 +39,19 @@ class Workload:
     def strides(self) -> list[int]:
         """The output strides that are trained at, in the order of the epochs."""
         epochs = self.plan.epochs
-        return list(dict.fromkeys(training_stride(self.coarse_share, epoch, epochs) for epoch in (0, epochs - 1)))
+        return list(dict.fromkeys(output_stride(self.coarse_share, epoch, epochs) for epoch in (0, epochs - 1)))
 
     def seconds(self, plan: Plan, speed: Speed, epochs_done: int = 0, steps_done: int = 0) -> float:
         """Until the end of the run, when ``steps_done`` steps of the epoch after ``epochs_done`` are done."""
-        strides = [training_stride(self.coarse_share, epoch, plan.epochs) for epoch in range(epochs_done, plan.epochs)]
-        steps = sum(plan.steps * strides.count(stride) * speed.step[stride] for stride in set(strides))
+        strides = [output_stride(self.coarse_share, epoch, plan.epochs) for epoch in range(epochs_done, plan.epochs)]
+        seconds = sum(plan.steps * speed.step[stride] + self._epoch_end(stride, speed) for stride in strides)
         if strides:
-            steps -= steps_done * speed.step[strides[0]]
-        images = len(strides) * self.validation_images + self.test_images
-        return steps + images * speed.validation_image + len(strides) * speed.epoch_end
+            seconds -= steps_done * speed.step[strides[0]]
+        last = output_stride(self.coarse_share, plan.epochs - 1, plan.epochs)
+        return seconds + self.test_images * speed.validation_image[last]
+
+    def _epoch_end(self, stride: int, speed: Speed) -> float:
+        return self.validation_images * speed.validation_image[stride] + speed.epoch_end
 
     def fitted(self, speed: Speed, seconds_left: float, epochs_done: int = 0) -> Plan:
         """As many of the epochs as can be done in time, those that are over included.
@@ -60,6 +63,6 @@ class Workload:
         fitting = bisect_right(plans, seconds_left, key=lambda plan: self.seconds(plan, speed, epochs_done))
         if fitting or epochs_done:
             return Plan(epochs_done + fitting, self.plan.steps)
-        stride = training_stride(self.coarse_share, 0, 1)
+        stride = output_stride(self.coarse_share, 0, 1)
         idle = self.seconds(Plan(1, 0), speed)
         return Plan(1, max(1, min(self.plan.steps, int((seconds_left - idle) / speed.step[stride]))))

@@ -14,7 +14,6 @@ from segdrop.training.batchnorm import train_mode
 from segdrop.training.data import Batch
 from segdrop.training.plan import Speed
 from segdrop.training.run import Run
-from segdrop.training.schedule import delivered_stride
 from segdrop.training.step import update
 from segdrop.training.validation import statistics_images
 
@@ -32,9 +31,10 @@ _COPIES_SAVED = 2
 def rehearse(run: Run) -> Speed:
     """Some seconds of work, more for large images; for a run that has not begun."""
     buffers = [(buffer, buffer.clone()) for buffer in run.model.buffers()]
-    steps = {stride: _step_seconds(run, stride) for stride in run.pace.workload.strides()}
-    validation = _validation_seconds(run)
-    epoch_end = _saving_seconds(run) + statistics_images(run) * _STATISTICS_COST * validation
+    strides = run.pace.workload.strides()
+    steps = {stride: _step_seconds(run, stride) for stride in strides}
+    validation = {stride: _validation_seconds(run, stride) for stride in strides}
+    epoch_end = _saving_seconds(run) + statistics_images(run) * _STATISTICS_COST * min(validation.values())
     run.optimizer.zero_grad(set_to_none=True)
     run.optimizer.state.clear()
     with torch.no_grad():
@@ -63,10 +63,10 @@ def _timed_update(run: Run, batch: Batch, started: float) -> float:
     return time.monotonic() - started
 
 
-def _validation_seconds(run: Run) -> float:
+def _validation_seconds(run: Run, stride: int) -> float:
     """Of one image; the first one prepares the kernels."""
     positions = run.reader.index.val[:_VALIDATION_IMAGES]
-    run.model.set_output_stride(delivered_stride(run.spec.request.output_stride))
+    run.model.set_output_stride(stride)
     times = []
     for position in positions:
         started = time.monotonic()

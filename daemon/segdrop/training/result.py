@@ -16,10 +16,10 @@ from segdrop.modeling.operators import import_torchvision
 from segdrop.modeling.precision import Host, cpu_name
 from segdrop.spec import TrainingSpec
 from segdrop.training.checkpoint import Best, Progress, write_tensors
-from segdrop.training.schedule import delivered_stride
 
 HISTORY_COLUMNS = (
     "epoch",
+    "output_stride",
     "loss",
     "val_loss",
     "mean_iou",
@@ -41,7 +41,7 @@ def write_model(path: Path, spec: TrainingSpec, best: Best, metrics: dict[str, A
         "num_classes": len(spec.classes),
         "classes": list(spec.classes),
         "image_size": list(spec.request.size),
-        "output_stride": delivered_stride(spec.request.output_stride),
+        "output_stride": best.output_stride,
         "normalize": {"mean": list(MEAN), "std": list(STD)},
         "precision": host.precision,
         "metrics": metrics,

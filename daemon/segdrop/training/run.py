@@ -69,6 +69,11 @@ class Run:
         return self.progress.epoch * self.plan.steps + self.progress.step
 
     @property
+    def output_stride(self) -> int:
+        """Of the epoch that comes next, or goes on."""
+        return schedule.output_stride(self.pace.workload.coarse_share, self.progress.epoch, self.plan.epochs)
+
+    @property
     def seconds_spent(self) -> float:
         """By this process and those before it."""
         return self.spent_before + time.monotonic() - self.started_at

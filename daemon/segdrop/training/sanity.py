@@ -13,7 +13,6 @@ from segdrop.dataset.classes import IGNORE
 from segdrop.errors import DataError, Issue
 from segdrop.request import Request
 from segdrop.spec import TrainingSpec
-from segdrop.training.schedule import delivered_stride
 
 TARGET_MEAN_IOU = 0.95
 #: so many steps between two looks at the result, and so many looks, if the minutes allow
@@ -45,7 +44,7 @@ def simplify(spec: TrainingSpec, reader: CacheReader) -> TrainingSpec:
         "augmentation": _AUGMENTATION,
         "optimizer": "sgd" if asked.optimizer == "sgd" else "adamw",  # Muon does not settle at a constant rate
         "schedule": "constant",
-        "output_stride": delivered_stride(asked.output_stride),
+        "output_stride": 8 if asked.output_stride == "auto" else asked.output_stride,
         "ema": False,
         "early_stopping_patience": None,
         "keep_checkpoints": False,

@@ -63,11 +63,6 @@ def coarse_share(requested: Literal["auto", 8, 16], size: tuple[int, int]) -> fl
     return float(requested == 16)  # noqa: PLR2004
 
 
-def training_stride(coarse: float, epoch: int, epochs: int) -> int:
-    """The output stride that ``epoch`` (0 to epochs - 1) is trained at, where a share of them is at 16."""
+def output_stride(coarse: float, epoch: int, epochs: int) -> int:
+    """What ``epoch`` (0 to epochs - 1) is trained and validated at, where a share of the epochs is at 16."""
     return 16 if epoch < int(coarse * epochs) else 8
-
-
-def delivered_stride(requested: Literal["auto", 8, 16]) -> int:
-    """The one that every epoch is validated at: 8, which is finer whatever was trained at, unless 16 was asked for."""
-    return 16 if requested == 16 else 8  # noqa: PLR2004

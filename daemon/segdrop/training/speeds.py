@@ -1,5 +1,6 @@
 """How fast runs like this one were on this host."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from segdrop.modeling.precision import Host, host_name
@@ -28,11 +29,15 @@ def load(known: Measurements, name: str, strides: list[int]) -> Speed | None:
     """None where nothing is known, or not for all of the output strides."""
     entry = known.get(name)
     try:
-        step = {int(stride): float(seconds) for stride, seconds in entry["step"].items()}
-        speed = Speed(step, float(entry["validation_image"]), float(entry["epoch_end"]))
+        speed = Speed(_by_stride(entry["step"]), _by_stride(entry["validation_image"]), float(entry["epoch_end"]))
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
-    return speed if speed.step.keys() >= set(strides) else None
+    return speed if speed.step.keys() & speed.validation_image.keys() >= set(strides) else None
+
+
+def _by_stride(entry: Mapping[str, object]) -> dict[int, float]:
+    """JSON has names only."""
+    return {int(stride): float(str(seconds)) for stride, seconds in entry.items()}
 
 
 def store(known: Measurements, name: str, speed: Speed) -> None:

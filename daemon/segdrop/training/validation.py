@@ -8,7 +8,6 @@ from segdrop.training import evaluation, sanity
 from segdrop.training.batchnorm import reestimate_statistics
 from segdrop.training.data import sample_batches
 from segdrop.training.run import Run
-from segdrop.training.schedule import delivered_stride
 
 #: after so many steps, BatchNorm's running averages (momentum 0.1) follow closely enough by themselves
 _SHORT_RUN_STEPS = 200
@@ -23,14 +22,13 @@ def estimate_statistics(run: Run) -> None:
     train, batch_size, seed = run.reader.index.train, run.data.batch_size, run.data.seed
     sample = sample_batches(run.reader, train, batch_size, seed, limit=statistics_images(run))
     model = candidate(run)
+    model.set_output_stride(run.output_stride)
     reestimate_statistics(model, run.host, sample, run.leave_if_asked, keeps_backbone=run.keeps_statistics)
 
 
 def candidate(run: Run) -> SegmentationModel:
-    """What is validated and delivered, at the output stride that it is delivered with."""
-    model = run.average.model if run.average else run.model
-    model.set_output_stride(delivered_stride(run.spec.request.output_stride))
-    return model
+    """What is validated and delivered."""
+    return run.average.model if run.average else run.model
 
 
 def statistics_images(run: Run) -> int:
@@ -40,8 +38,9 @@ def statistics_images(run: Run) -> int:
     return min(_STATISTICS_IMAGES, len(run.reader.index.train)) if run.steps_done < _SHORT_RUN_STEPS else 0
 
 
-def evaluate(run: Run, positions: list[int]) -> dict[str, Any]:
+def evaluate(run: Run, positions: list[int], output_stride: int) -> dict[str, Any]:
     """All metrics of a split, at training size and precision, with its mean ``loss``."""
-    num_classes = len(run.spec.classes)
-    measured = evaluation.evaluate(candidate(run), run.host, run.reader, positions, num_classes, run.leave_if_asked)
+    num_classes, model = len(run.spec.classes), candidate(run)
+    model.set_output_stride(output_stride)
+    measured = evaluation.evaluate(model, run.host, run.reader, positions, num_classes, run.leave_if_asked)
     return metrics.summarize(measured.matrix, run.spec.classes) | {"loss": measured.loss}
