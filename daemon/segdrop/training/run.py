@@ -15,7 +15,7 @@ from segdrop.modeling.precision import Host, host_name, prepare_host
 from segdrop.modeling.weights import Initialisation, initialise
 from segdrop.request import Request
 from segdrop.spec import TrainingSpec
-from segdrop.training import checkpoint, optim, schedule
+from segdrop.training import checkpoint, optim, regularization, schedule
 from segdrop.training.averaging import Average
 from segdrop.training.batchnorm import keeps_statistics
 from segdrop.training.checkpoint import Progress
@@ -104,6 +104,7 @@ def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
     host = _host(spec)
     torch.manual_seed(request.seed)
     model = build_model(request.architecture, len(spec.classes))
+    regularization.scale_dropout(model.network, regularization.strength(request.epochs or 1))
     saved = checkpoint.load(spec)
     if saved is None:
         progress, best = Progress(), None
