@@ -25,5 +25,5 @@ def steps(run: Run, stride: int = 8) -> Iterator[None]:
             yield
 
 
-def validate(run: Run, limit: int) -> None:
-    evaluate(run, run.reader.index.val[:limit])
+def validate(run: Run, limit: int, stride: int = 8) -> None:
+    evaluate(run, run.reader.index.val[:limit], stride)

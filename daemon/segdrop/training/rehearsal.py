@@ -19,7 +19,7 @@ from segdrop.training.validation import statistics_images
 
 #: the first step also prepares the kernels; of a slow one that is little
 _SLOW_SECONDS = 5.0
-_ENOUGH_SECONDS = 1.5
+_ENOUGH_SECONDS = 4.0
 _MOST_STEPS = 5
 #: an image among many, beside one that is validated by itself
 _STATISTICS_COST = 0.5
