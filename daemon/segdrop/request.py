@@ -53,7 +53,7 @@ class Request(BaseModel):
     )
     learning_rate: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] | Auto = Field(
         "auto",
-        description="Peak learning rate; a pretrained backbone takes a tenth of it (`sgd`) or a quarter (`adamw`).",
+        description="Peak learning rate; a pretrained backbone takes a tenth of it (`sgd`) or a quarter (the others).",
     )
     weight_decay: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] | Auto = Field(
         "auto", description="Weight decay; norms and biases have none."

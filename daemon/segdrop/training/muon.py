@@ -6,7 +6,7 @@ learnt. Muon takes the momentum as a matrix, output channels by inputs, and make
 
 Two changes are ours. A step is as long as a share of the weights that it changes, as in LARS (You et al., arXiv
 1708.03888, 3): before a BatchNorm only their direction counts. And it is made to cost little on a CPU: matrices are
-orthogonal in blocks of at most 256 rows, and weights take turns.
+orthogonal in blocks of at most 256 rows, and weights take turns. (``torch.optim.Muon`` knows neither, nor kernels.)
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,8 @@
 """``mode: sanity``: can the model learn one image by heart? If not, masks, classes or size are wrong, not the effort.
 
 Karpathy, "A Recipe for Training Neural Networks" (2019): "overfit one batch". The run is an ordinary one, on a dataset
-of one image that is validation too, without anything that makes learning by heart harder, but flips: see ``_BATCH``.
+of one image that is validation too, without anything that makes learning by heart harder,
+but flips (see ``_BATCH``) and the dropout of the architecture.
 """
 
 from typing import Any

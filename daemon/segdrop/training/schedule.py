@@ -15,8 +15,9 @@ _WARM_UP_SHARE = 0.05
 _POLY_POWER = 0.9
 
 #: Of the epochs, the first ones, which ``output_stride: auto`` trains at 16, as DeepLab does (arXiv 1706.05587, 4): for
-#: images with a side of fewer pixels than this, and for larger ones, whose features are fine enough at 16 for most of
-#: what there is to learn. README, "How fast it is", has what was measured.
+#: images with a side of fewer pixels than this, and for larger ones, whose features at 16 are taken to be fine enough
+#: for longer. On CamVid, 128 pixels, 10 epochs with flips, one seed, 0.6 gave a mean IoU of 0.511 and 0.8 of 0.494; at
+#: 256 pixels only the speed was measured.
 _LARGE_SIDE = 256
 COARSE_SHARE, LARGE_COARSE_SHARE = 0.6, 0.8
 

@@ -35,9 +35,9 @@ def load(known: Measurements, name: str, strides: list[int]) -> Speed | None:
     return speed if speed.step.keys() & speed.validation_image.keys() >= set(strides) else None
 
 
-def _by_stride(entry: Mapping[str, object]) -> dict[int, float]:
+def _by_stride(entry: Mapping[str, float]) -> dict[int, float]:
     """JSON has names only."""
-    return {int(stride): float(str(seconds)) for stride, seconds in entry.items()}
+    return {int(stride): float(seconds) for stride, seconds in entry.items()}
 
 
 def store(known: Measurements, name: str, speed: Speed) -> None:
