@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from builders import standin
 from segdrop.spool.layout import RootLayout
 
 BUILDERS = Path(__file__).parent
@@ -128,9 +129,7 @@ class Root:
 
     def starts(self) -> list[tuple[str, int, int]]:
         """Every start of a training: input name, PID, first epoch."""
-        with contextlib.suppress(FileNotFoundError):
-            return [tuple(json.loads(line)) for line in (self.control / "starts.log").read_text().splitlines()]
-        return []
+        return [tuple(record) for record in standin.records(self.control / "starts.log")]
 
     # what comes back
 

@@ -5,11 +5,9 @@ as they are outside: a child starts by ``fork`` in place of ``exec``, and nothin
 nothing that was written. A daemon with a dozen children is done in a third of a second.
 """
 
-import contextlib
 import ctypes
 import functools
 import importlib
-import json
 import os
 import pkgutil
 import signal
@@ -105,8 +103,7 @@ def _become_child(
             signal.signal(number, signal.SIG_DFL)
         os.setpgid(0, 0)
         role = {"segdrop.dataset": command.arguments[0], "segdrop.delivery": "package"}.get(command.module, "train")
-        with children_log.open("a") as stream:
-            stream.write(json.dumps([os.getpid(), role, Path(command.arguments[-1]).parent.name]) + "\n")
+        standin.append_record(children_log, [os.getpid(), role, Path(command.arguments[-1]).parent.name])
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.closerange(3, _MAX_DESCRIPTOR)  # the daemon's lock, and the pipe that tells so
@@ -123,11 +120,11 @@ def _become_child(
         os._exit(status)
 
 
-def children(root: Root) -> list[tuple[int, str, str]]:
-    """Every child that was ever started: PID, what it does (inspect, check, train, package), folder of its spec."""
-    with contextlib.suppress(FileNotFoundError):
-        return [tuple(json.loads(line)) for line in _children_log(root).read_text().splitlines()]
-    return []
+def children(root: Root, first: int = 0) -> list[tuple[int, str, str]]:
+    """Every child ever started, from number ``first`` on: PID, what it does (inspect, check, train, package), folder
+    of its spec.
+    """
+    return [tuple(record) for record in standin.records(_children_log(root), first)]
 
 
 def _children_log(root: Root) -> Path:

@@ -52,13 +52,11 @@ class Children:
     """Every child that noted its own start, in order."""
 
     def __init__(self, root: Root) -> None:
+        self._root = root
         self.seen: list[Child] = []
-        path = root.control / "children.log"
-        path.touch()
-        self._stream = path.open()
 
     def look(self) -> list[Child]:
-        self.seen += [Child(*json.loads(line)) for line in self._stream]
+        self.seen += [Child(*child) for child in forked.children(self._root, first=len(self.seen))]
         return self.seen
 
     def alive(self, daemon: int) -> list[Child]:

@@ -24,6 +24,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ from segdrop.errors import DataError, Exit, Issue, StoppedError
 POLL_SECONDS = 0.02
 #: who is told to eat memory is in a cgroup that has less
 MOST_MIB = 2048
+#: A page holds a whole number of lines, so that ``write`` fills one page at most: no reader sees half a line, and
+#: SIGKILL, which takes effect between two pages, leaves none.
+RECORD_BYTES = 512
 
 
 class Standin:
@@ -74,9 +78,8 @@ class Standin:
     def note_start(self, first_epoch: int) -> int:
         """Record this start; returns how many there were for this input."""
         log = self.folder / "starts.log"
-        with log.open("a") as stream:
-            stream.write(json.dumps([self.name, os.getpid(), first_epoch]) + "\n")
-        return sum(json.loads(line)[0] == self.name for line in log.read_text().splitlines())
+        append_record(log, [self.name, os.getpid(), first_epoch])
+        return sum(name == self.name for name, _, _ in records(log))
 
     def wait(self, epoch: int) -> None:
         if self.behaviour.get("hold") == epoch:
@@ -139,6 +142,26 @@ class Standin:
                 "issues": [],
             },
         )
+
+
+def append_record(log: Path, record: Any) -> None:
+    """Append a JSON value to a log that others append to and read meanwhile."""
+    line = json.dumps(record).encode().ljust(RECORD_BYTES - 1) + b"\n"
+    if len(line) != RECORD_BYTES:
+        raise ValueError(f"{len(line)} bytes, of at most {RECORD_BYTES}: {line!r}")
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)
+
+
+def records(log: Path, first: int = 0) -> Iterator[Any]:
+    """Those from number ``first`` on; none if there is no such log yet."""
+    if log.exists():
+        with log.open("rb") as stream:
+            stream.seek(first * RECORD_BYTES)
+            yield from map(json.loads, stream)
 
 
 def main() -> int:
