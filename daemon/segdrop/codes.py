@@ -354,6 +354,11 @@ CODES: dict[str, Code] = {
         "Published weights could not be downloaded: no connection, no such file, or other contents than announced.",
         "Try again, or copy the file into `models/` by hand; `--url` names a mirror.",
     ),
+    "weights.not_frozen": Code(
+        _W,
+        "`frozen_stages` needs pretrained weights, and there were none: all stages were trained.",
+        "Ask the operator for pretrained weights (`segdrop models fetch`), or leave `frozen_stages` out.",
+    ),
     "weights.none": Code(
         _N,
         "No pretrained weights were found: the model starts from random weights.",

@@ -66,6 +66,11 @@ class Request(BaseModel):
         description="Random changes of the training images; `standard` is flips, scales and crops, `strong` wider ones "
         "and other colours.",
     )
+    frozen_stages: Annotated[int, Field(ge=0, le=4)] = Field(
+        0,
+        description="So many of a pretrained backbone's four stages, counted from the image, stay as they are: faster, "
+        "and less to learn from few images.",
+    )
     ema: bool = Field(default=False, description="Validate and deliver averaged weights.")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="Arithmetic; `auto` suits the host.")
     output_stride: Literal[8, 16] | Auto = Field(

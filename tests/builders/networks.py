@@ -36,6 +36,8 @@ def tiny_network(num_classes: int = 2) -> nn.Module:
 
 
 class TinyModel(SegmentationModel):
+    STAGES = (("backbone",),)
+
     def set_output_stride(self, stride: int) -> None:
         """Of 8 there are four pixels to a step here, of 16 eight."""
         self.network.backbone.conv.stride = (stride // 2, stride // 2)

@@ -32,6 +32,10 @@ SUMMARY: dict[str, Any] = {
         "baseline": {"pixel_accuracy": 0.5},
         "counts": {"train": 2, "val": 1, "test": 0},
         "initialisation": "random",
+        "optimizer": "muon",
+        "epochs": 5,
+        "best_epoch": 4,
+        "steps": 35,
         "per_class": {
             "background": {"iou": 0.5, "accuracy": 0.6, "dice": 0.7, "pixels": 9},
             "Straße": {"iou": None, "accuracy": None, "dice": None, "pixels": 0},
@@ -148,6 +152,13 @@ def test_every_epochs_weights_are_packed_where_they_were_kept_and_nothing_half_w
             assert archive.read(name) == (tmp_path / name).read_bytes()
             assert archive.getinfo(name).compress_type == zipfile.ZIP_STORED
         assert "checkpoints/epoch-001.pth" in archive.read("README.txt").decode()
+
+
+def test_a_readme_tells_what_was_done_where_the_request_left_it_open(packed: PackageSpec) -> None:
+    with zipfile.ZipFile(packed.result_zip_path) as archive:
+        text = archive.read("README.txt").decode()
+    assert "5 epochs, 35 steps of muon" in text
+    assert "0.5000 (validation, epoch 4, the best)" in text
 
 
 def test_a_readme_does_not_tell_of_checkpoints_that_are_not_there(packed: PackageSpec) -> None:

@@ -329,28 +329,54 @@ def test_no_step_is_ever_taken_on_gradients_that_are_not_finite(tmp_path: Path, 
     assert all(torch.equal(value, before[key.replace(".layer.", ".")]) for key, value in model.named_parameters())
 
 
-def test_pretrained_backbone_in_tiny_batches_keeps_its_statistics_through_stops(
-    tmp_path: Path, cache_dir: Path
-) -> None:
+def pretrained_spec(folder: Path, cache_dir: Path, **keys: Any) -> tuple[TrainingSpec, dict[str, Tensor]]:
+    """A run from ``start.pth``, and what is in it."""
     torch.manual_seed(3)
     start = build_tiny_model("", 2)
     start.train()(torch.randn(8, 3, 32, 32))  # statistics of its own
-    (tmp_path / "models").mkdir()
-    torch.save(start.network.state_dict(), tmp_path / "models" / "start.pth")
-    whole, halting = (
-        training_spec(tmp_path / name, cache_dir, pretrained="start.pth", optimizer="sgd").model_copy(
-            update={"weights_dirs": [tmp_path / "models"]}
-        )
-        for name in ("whole", "halting")
-    )
+    (folder / "models").mkdir(parents=True)
+    torch.save(start.network.state_dict(), folder / "models" / "start.pth")
+    spec = training_spec(folder / "run", cache_dir, pretrained="start.pth", **keys)
+    return spec.model_copy(update={"weights_dirs": [folder / "models"]}), start.network.state_dict()
+
+
+def test_pretrained_backbone_in_tiny_batches_keeps_its_statistics_through_stops(
+    tmp_path: Path, cache_dir: Path
+) -> None:
+    whole, given = pretrained_spec(tmp_path / "whole", cache_dir, optimizer="sgd")
+    halting, _ = pretrained_spec(tmp_path / "halting", cache_dir, optimizer="sgd")
     loop.train(whole, StopFlag())
     assert train_with_a_stop_after_each_step(halting) >= 6
-    trained, given = weights_of(whole), start.network.state_dict()
+    trained = weights_of(whole)
     assert equal(trained, weights_of(halting))
     for key in ("running_mean", "running_var"):
         assert torch.equal(trained[f"backbone.norm.{key}"], given[f"backbone.norm.{key}"])
         assert not torch.equal(trained[f"classifier.1.{key}"], given[f"classifier.1.{key}"])
     assert not torch.equal(trained["backbone.norm.weight"], given["backbone.norm.weight"])
+
+
+@pytest.mark.parametrize("ema", [False, True])
+def test_frozen_stages_are_delivered_as_they_were_given_through_stops(
+    tmp_path: Path, cache_dir: Path, *, ema: bool
+) -> None:
+    keys = {"frozen_stages": 1, "batch_size": 8, "ema": ema}
+    whole, given = pretrained_spec(tmp_path / "whole", cache_dir, **keys)
+    halting, _ = pretrained_spec(tmp_path / "halting", cache_dir, **keys)
+    loop.train(whole, StopFlag())
+    assert train_with_a_stop_after_each_step(halting) >= 2
+    assert equal(weights_of(whole), weights_of(halting))
+    delivered = torch.load(whole.model_path, weights_only=True)["state_dict"]
+    unchanged = {key for key, value in given.items() if torch.equal(delivered[key], value)}
+    assert {key for key in given if key.startswith("backbone.")} == unchanged - {"classifier.1.num_batches_tracked"}
+    assert result_of(whole)["issues"] == []
+
+
+def test_stages_of_random_weights_are_not_frozen_and_the_answer_says_so(tmp_path: Path, cache_dir: Path) -> None:
+    plain, asked = (training_spec(tmp_path / str(stages), cache_dir, frozen_stages=stages) for stages in (0, 1))
+    loop.train(plain, StopFlag())
+    loop.train(asked, StopFlag())
+    assert equal(weights_of(plain), weights_of(asked))
+    assert "weights.not_frozen" in {issue["code"] for issue in result_of(asked)["issues"]}
 
 
 def test_weights_that_give_no_finite_validation_loss_are_never_delivered(

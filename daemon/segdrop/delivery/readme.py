@@ -65,7 +65,8 @@ def _overview(summary: dict[str, Any]) -> str:
         f"input            {_on_one_line(summary['input']['name'])} (SHA-256 {summary['input']['sha256']})",
         f"pairs            {counts['train']} training, {counts['val']} validation, {counts['test']} test",
         f"start            {metrics['initialisation']}",
-        f"mean IoU         {metrics['mean_iou']:.4f} (validation, best epoch)",
+        f"training         {metrics['epochs']} epochs, {metrics['steps']} steps of {metrics['optimizer']}",
+        f"mean IoU         {metrics['mean_iou']:.4f} (validation, epoch {metrics['best_epoch']}, the best)",
         f"pixel accuracy   {metrics['pixel_accuracy']:.4f} ({baseline:.4f} for always the most frequent class)",
     ]
     if test := metrics.get("test"):

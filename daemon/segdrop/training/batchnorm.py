@@ -24,9 +24,8 @@ def keeps_statistics(*, is_pretrained: bool, batch_size: int) -> bool:
 
 def train_mode(model: SegmentationModel, *, keeps_backbone: bool) -> None:
     model.train()
-    if keeps_backbone:
-        for norm in _norms(model.network.get_submodule("backbone")):
-            norm.eval()
+    for norm in _kept(model, keeps_backbone=keeps_backbone):
+        norm.eval()
 
 
 def reestimate_statistics(
@@ -37,14 +36,14 @@ def reestimate_statistics(
     *,
     keeps_backbone: bool,
 ) -> None:
-    """Replace BatchNorm's running statistics, all or the heads', by the plain mean over some batches.
+    """Replace BatchNorm's running statistics, but those that are kept, by the plain mean over some batches.
 
     Running averages with momentum 0.1 are still near their start in the first steps, and behind fast-moving
     weights for long. Weights and everything that training itself computes are untouched (in training BatchNorm
     uses the batch's own statistics); done twice, the result is the same. Izmailov et al., "Averaging Weights
     Leads to Wider Optima", 2018 (arXiv 1803.05407, 3.2); ``torch.optim.swa_utils.update_bn``.
     """
-    kept = set(_norms(model.network.get_submodule("backbone"))) if keeps_backbone else set()
+    kept = _kept(model, keeps_backbone=keeps_backbone)
     norms = [norm for norm in _norms(model) if norm not in kept]
     momenta = [norm.momentum for norm in norms]
     model.eval()
@@ -60,6 +59,12 @@ def reestimate_statistics(
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
+
+
+def _kept(model: SegmentationModel, *, keeps_backbone: bool) -> set[_BatchNorm]:
+    """Those of what is frozen, or of the whole backbone."""
+    parts = [model.network.get_submodule("backbone")] if keeps_backbone else model.frozen
+    return {norm for part in parts for norm in _norms(part)}
 
 
 def _norms(module: nn.Module) -> Iterator[_BatchNorm]:

@@ -8,7 +8,7 @@ from segdrop.child import StopFlag
 from segdrop.dataset.cache import CacheReader
 from segdrop.errors import CorruptError, Issue, StoppedError
 from segdrop.spec import TrainingSpec
-from segdrop.training import checkpoint, result, sanity
+from segdrop.training import checkpoint, freezing, result, sanity
 from segdrop.training.batchnorm import train_mode
 from segdrop.training.checkpoint import Best
 from segdrop.training.planning import fit_budget, make_plan, remember_speed
@@ -134,7 +134,7 @@ def conclude(run: Run, first_step_seconds: float) -> None:
     best = checkpoint.load_best(spec)
     if best is None:
         raise CorruptError(f"{checkpoint.best_path(spec)} is not there any more")
-    issues = run.initialisation.issues
+    issues = (*run.initialisation.issues, *freezing.refusals(spec.request, run.initialisation))
     if sanity.is_asked(spec.request):
         issues = (*issues, sanity.judge(run.reader, run.steps_done, run.progress.history, best.metrics))
     measured = best.metrics | {

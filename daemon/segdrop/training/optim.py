@@ -85,7 +85,11 @@ def build_optimizer(
 def _muon_groups(part: nn.Module, rate_share: float, decay: float) -> Iterator[dict[str, Any]]:
     """Muon's are the convolutions that a norm follows, which therefore have no bias."""
     convolutions = [layer for layer in part.modules() if isinstance(layer, nn.Conv2d)]
-    matrices = [layer.weight for layer in convolutions if layer.bias is None and layer.groups == 1]
+    matrices = [
+        layer.weight
+        for layer in convolutions
+        if layer.bias is None and layer.groups == 1 and layer.weight.requires_grad
+    ]
     chosen = {id(weight) for weight in matrices}
     yield {
         "params": matrices,

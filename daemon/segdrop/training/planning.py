@@ -10,7 +10,7 @@ from segdrop.training.run import Run
 def make_plan(run: Run) -> None:
     """Find out how fast this host is at the run, and say how long it will take."""
     pace, spec, progress = run.pace, run.spec, run.progress
-    measurements, name = Measurements(spec.measurements_path), speeds.key(spec.request, run.recipe.name, run.host)
+    measurements, name = Measurements(spec.measurements_path), _speed_key(run)
     if pace.known is None:
         pace.known = speeds.load(measurements, name, pace.workload.strides())
     if pace.known is None:
@@ -36,5 +36,8 @@ def fit_budget(run: Run) -> None:
 def remember_speed(run: Run) -> None:
     """For the next run like this one."""
     if run.pace.speed:
-        name = speeds.key(run.spec.request, run.recipe.name, run.host)
-        speeds.store(Measurements(run.spec.measurements_path), name, run.pace.speed)
+        speeds.store(Measurements(run.spec.measurements_path), _speed_key(run), run.pace.speed)
+
+
+def _speed_key(run: Run) -> str:
+    return speeds.key(run.spec.request, run.recipe.name, run.model.frozen_stages, run.host)

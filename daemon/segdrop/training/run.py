@@ -15,7 +15,7 @@ from segdrop.modeling.precision import Host, host_name, prepare_host
 from segdrop.modeling.weights import Initialisation, initialise
 from segdrop.request import Request
 from segdrop.spec import TrainingSpec
-from segdrop.training import checkpoint, optim, regularization, schedule
+from segdrop.training import checkpoint, freezing, optim, regularization, schedule
 from segdrop.training.averaging import Average
 from segdrop.training.batchnorm import keeps_statistics
 from segdrop.training.checkpoint import Progress
@@ -116,6 +116,7 @@ def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
         model.network.load_state_dict(saved.network_state)
         logs.get().info("job.resumed", epoch=progress.epoch, step=progress.step)
     is_pretrained = initialisation.is_pretrained
+    freezing.freeze(model, request, initialisation)
     recipe = optim.choose_recipe(request.optimizer, request.schedule, is_pretrained=is_pretrained)
     optimizer = optim.build_optimizer(
         model.network, recipe, request.weight_decay, is_pretrained=is_pretrained, precision=host.dtype

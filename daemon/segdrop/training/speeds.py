@@ -9,7 +9,7 @@ from segdrop.training.measurements import Measurements
 from segdrop.training.plan import Speed
 
 
-def key(request: Request, optimizer: str, host: Host) -> str:
+def key(request: Request, optimizer: str, frozen_stages: int, host: Host) -> str:
     """All that a step's time depends on, to be read by people too."""
     height, width = request.size
     parts = (
@@ -19,6 +19,7 @@ def key(request: Request, optimizer: str, host: Host) -> str:
         optimizer,
         f"loss {request.loss}",
         f"augmentation {request.augmentation}",
+        *([f"frozen_stages {frozen_stages}"] if frozen_stages else []),
         host.precision,
         host_name(host.threads),
     )

@@ -4,7 +4,7 @@ Chen et al., "Rethinking Atrous Convolution for Semantic Image Segmentation", 20
 torchvision/models/segmentation/deeplabv3.py. Parameters and their names are exactly torchvision's.
 """
 
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -25,11 +25,20 @@ class SegmentationModel(nn.Module):
     model; its state_dict is what is saved.
     """
 
+    #: submodules of the network by stage of the backbone, in the order of the forward pass
+    STAGES: ClassVar[tuple[tuple[str, ...], ...]] = (
+        ("backbone.conv1", "backbone.bn1", "backbone.layer1"),
+        ("backbone.layer2",),
+        ("backbone.layer3",),
+        ("backbone.layer4",),
+    )
+
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
         convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
         self._atrous = [(conv, int(conv.dilation[0])) for conv in convolutions if conv.dilation[0] > 1]
+        self.frozen_stages = 0
 
     def set_output_stride(self, stride: int) -> None:
         """8, as built and published, or 16: the deepest features at half the resolution, all atrous rates halved.
@@ -41,6 +50,17 @@ class SegmentationModel(nn.Module):
             conv.dilation = conv.padding = (rate * 8 // stride, rate * 8 // stride)
         for name in _STRIDED:
             cast("nn.Conv2d", self.network.get_submodule(name)).stride = (stride // 8, stride // 8)
+
+    def freeze(self, stages: int) -> None:
+        """Train the backbone's first stages no more: 0 to 4, the stem being part of the first."""
+        self.frozen_stages = stages
+        for part in self.frozen:
+            part.requires_grad_(requires_grad=False)
+
+    @property
+    def frozen(self) -> list[nn.Module]:
+        """The parts of the backbone that are not trained."""
+        return [self.network.get_submodule(name) for stage in self.STAGES[: self.frozen_stages] for name in stage]
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, C, H, W) float32 of images (N, 3, H, W)."""
