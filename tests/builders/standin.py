@@ -36,7 +36,7 @@ POLL_SECONDS = 0.02
 MOST_MIB = 2048
 #: A page holds a whole number of lines, so that ``write`` fills one page at most: no reader sees half a line, and
 #: SIGKILL, which takes effect between two pages, leaves none.
-RECORD_BYTES = 512
+RECORD_BYTES = 2048
 
 
 class Standin:

@@ -40,7 +40,7 @@ def test_text_file_is_answered_while_a_job_trains_and_the_queue_is_full(tmp_path
         assert root.answer("text.zip")["issues"][0]["code"] == "archive.not_a_zip"
         assert root.answer("encrypted.zip")["issues"][0]["code"] == "archive.encrypted"
         wait_until(lambda: sorted(root.states().values()) == ["queued", "started"], "the answered ones put away")
-        assert root.reason("c.zip") == "waits for a slot in the queue"
+        wait_until(lambda: root.reason("c.zip") == "waits for a slot in the queue", "the board says what it waits for")
         root.flag("release")
         for name in ("long.zip", "a.zip", "b.zip", "c.zip"):
             assert root.answer(name)["status"] == "succeeded"
