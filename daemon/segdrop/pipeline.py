@@ -7,7 +7,7 @@ To restart is to start the stage of the state on disk again; every stage may be 
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from signal import SIGKILL
@@ -188,7 +188,8 @@ class Pipeline:
     def _start_training(self, job: Job, now: float) -> Child:
         files = self._store.files(job)
         spec = orders.training_spec(job, files, self._store.layout, self._settings)
-        command = Command(self._modules.training, (), files.log, nice=self._settings.training.nice)
+        nice = self._settings.training.nice
+        command = Command(self._modules.training, (), files.log, nice=nice, for_tensors=True)
         child = self._start(job, "training", spec.dump(), command, now)
         logs.get().info("job.started", job=job.id, attempt=job.attempts, pid=child.popen.pid)
         return child
@@ -334,13 +335,7 @@ class Pipeline:
         for stale in (files.error, files.progress):
             stale.unlink(missing_ok=True)
         durable.write_json(files.spec(stage), spec)
-        return Command(
-            command.module,
-            (*command.arguments, str(files.spec(stage))),
-            command.log_path,
-            nice=command.nice,
-            one_thread=command.one_thread,
-        ).start(now)
+        return replace(command, arguments=(*command.arguments, str(files.spec(stage)))).start(now)
 
     def _read(self, job: Job, exit_status: int, *, answered: bool) -> ChildOutcome:
         """What the child's end means. ``UnavailableError`` where the environment is at fault: nobody is charged."""

@@ -1,4 +1,5 @@
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -19,6 +20,10 @@ _MODULES = {
     "stubborn": "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True)\n"
     "while True: time.sleep(600)",
     "shows": "import json, os; print(json.dumps(dict(os.environ)))\nprint(os.getpgrp() == os.getpid(), os.read(0, 1))",
+    "allocates": "block = bytearray(b'x') * (64 << 20)\nprint(open('/proc/self/smaps_rollup').read())",
+    "reuses": "import resource\nfaults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+    "block = bytearray(b'x') * (64 << 20)\ndel block\nbefore = faults()\n"
+    "block = bytearray(b'x') * (64 << 20)\nprint(faults() - before)",
     "forks": "import subprocess, sys, time\n"
     "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
     "print(p.pid, flush=True); time.sleep(600)",
@@ -120,6 +125,34 @@ def test_a_child_has_a_group_of_its_own_no_input_and_no_journal(
     assert "JOURNAL_STREAM" not in text
     assert f'"{child.PARENT_VARIABLE}": "{os.getpid()}"' in text
     assert '"OMP_NUM_THREADS": "1"' in text
+
+
+@pytest.mark.parametrize(("tunables", "is_huge"), [(None, True), ("glibc.malloc.hugetlb=0", False)])
+def test_a_child_for_tensors_gets_huge_pages_unless_the_operator_refuses(
+    start: Callable[..., Child], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tunables: str | None, *, is_huge: bool
+) -> None:
+    enabled = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if not enabled.exists() or "[madvise]" not in enabled.read_text() or not has_tunable():
+        pytest.skip("this kernel gives huge pages always or never, or this libc does not ask for them")
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    if tunables:
+        monkeypatch.setenv("GLIBC_TUNABLES", tunables)
+    text = output_of(start("allocates", for_tensors=True), tmp_path)
+    (kibibytes,) = (int(line.split()[1]) for line in text.splitlines() if line.startswith("AnonHugePages:"))
+    assert (kibibytes >= 32 * 1024) == is_huge, text
+
+
+def test_a_child_for_tensors_keeps_the_memory_that_it_frees(start: Callable[..., Child], tmp_path: Path) -> None:
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("this libc has no such setting")
+    given_back = int(output_of(start("reuses"), tmp_path).split()[-1])
+    kept = int(output_of(start("reuses", for_tensors=True), tmp_path).split()[-1])
+    assert 2 * kept < given_back, (kept, given_back)
+
+
+def has_tunable() -> bool:
+    name, version = platform.libc_ver()
+    return name == "glibc" and tuple(map(int, version.split(".")[:2])) >= (2, 35)
 
 
 def test_a_child_is_as_nice_as_told(start: Callable[..., Child]) -> None:

@@ -20,6 +20,13 @@ _MORE_OOM_SCORE = 500
 _MAX_OOM_SCORE = 1000
 #: A library that starts one thread per core in a process that decodes images only costs memory.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+#: malloc keeps up to 4 GiB of what is freed, and from glibc 2.35 on asks the kernel for pages of 2 MiB: glibc's manual,
+#: "Memory Allocation Tunables". By default tensors over 32 MiB go back to the kernel, which clears them anew.
+_FOR_TENSORS = (
+    "glibc.malloc.hugetlb=1",
+    "glibc.malloc.mmap_threshold=4294967296",
+    "glibc.malloc.trim_threshold=4294967296",
+)
 
 
 @dataclass(slots=True)
@@ -54,6 +61,7 @@ class Command:
     log_path: Path
     nice: int = 0
     one_thread: bool = False
+    for_tensors: bool = False  #: that come and go by the gigabyte: memory is kept, in large pages
 
     def start(self, now: float) -> Child:
         """Start it. Its output goes to ``log_path``, appended."""
@@ -61,6 +69,9 @@ class Command:
         environment |= {child.PARENT_VARIABLE: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
         if self.one_thread:
             environment |= _ONE_THREAD
+        if self.for_tensors:  # of two that contradict each other the last counts: the operator's
+            own = environment.get("GLIBC_TUNABLES")
+            environment["GLIBC_TUNABLES"] = ":".join([*_FOR_TENSORS, own] if own else _FOR_TENSORS)
         with self.log_path.open("ab") as output:
             popen = subprocess.Popen(
                 [sys.executable, "-m", self.module, *self.arguments],
