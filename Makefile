@@ -60,7 +60,7 @@ test-exchange: setup ## read back what another program (datumaro) writes in six 
 	$(VENV)/exchange/bin/python -m pip install -q --disable-pip-version-check datumaro==1.13.12
 	$(BIN)/python -m pytest -q -m exchange tests/exchange
 
-bench: bench-tools ## measure speed and learning against others, in turn (an hour or more; wants a quiet machine)
+bench: bench-tools ## measure speed and learning against others, in turn (an hour and a half or more; wants a quiet machine)
 	PYTHONPATH=tests $(BIN)/python -m bench build/bench $(BENCH_ARGS)
 
 bench-quick: bench-tools ## measure speed only (some minutes)

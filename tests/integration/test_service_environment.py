@@ -200,3 +200,17 @@ def test_root_without_its_sentinel_is_refused_and_nothing_is_made_in_it(tmp_path
     assert list(root.layout.root.iterdir()) == []
     assert root.command("init", root.layout.root, standin=False).returncode == 0
     assert root.command("once", standin=False).returncode == 0
+
+
+def test_training_is_the_child_that_keeps_its_memory(tmp_path: Path, good: Path) -> None:
+    root = Root(tmp_path / "training")
+    root.plan(good={"hold": 0})
+    with root.daemon():
+        root.drop(good)
+        ((_, pid, _),) = wait_until(root.starts, "the start of the training")
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+        root.flag("release")
+        assert root.answer("good.zip")["status"] == "succeeded"
+    # glibc ends each of them with a zero byte as it reads them
+    assert b"GLIBC_TUNABLES=glibc.malloc.hugetlb=1" in environment
+    assert b"glibc.malloc.trim_threshold=" in environment
