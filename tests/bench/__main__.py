@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="speed only")
     parser.add_argument("--data", type=Path, help="a dataset ZIP; generated scenes without it")
     options = parser.parse_args()
+    torch.set_num_threads(available_threads())
     options.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.output) as folder:
         data = prepare(Path(folder), options.data)
@@ -92,24 +93,25 @@ def speed(data: BenchData, folder: Path) -> Iterator[Comparison]:
 def training(data: BenchData, size: int, rounds: int) -> Iterator[Comparison]:
     spec, classes = data.spec(size), len(data.classes)
     train, val = data.pairs(spec, "train"), data.pairs(spec, "val")
-    run, naive = ours.start(spec), first_implementation(train, val, classes)
-    mine, theirs = ours.steps(run).__next__, naive.steps().__next__
-    yield compare(f"training step, 8 images of {size} x {size}: a first implementation", mine, theirs, rounds)
-    if size != LARGE:
-        return
-    yield compare("the same at output stride 16", ours.steps(run, stride=16).__next__, theirs, rounds)
-    yield compare(
-        f"validation, {VALIDATION_IMAGES} images of {size} x {size}: a first implementation",
-        partial(ours.validate, run, VALIDATION_IMAGES),
-        partial(naive.validate, data.classes, VALIDATION_IMAGES),
-        rounds,
-    )
-    mine = ours.steps(run).__next__
-    recipe = torchvision_recipe(train, val, classes).steps().__next__
-    yield compare("training step: torchvision's recipe", mine, recipe, rounds)
-    if smp_lightning.is_installed():
-        trainer = smp_lightning.steps(train, classes).__next__
-        yield compare("training step: smp.DeepLabV3 in Lightning, bf16-mixed, no auxiliary head", mine, trainer, rounds)
+    with ours.start(spec) as trainer:
+        naive = first_implementation(train, val, classes)
+        fine, theirs = partial(trainer, "step", 8), naive.steps().__next__
+        yield compare(f"training step, 8 images of {size} x {size}: a first implementation", fine, theirs, rounds)
+        if size != LARGE:
+            return
+        yield compare("the same at output stride 16", partial(trainer, "step", 16), theirs, rounds)
+        yield compare(
+            f"validation, {VALIDATION_IMAGES} images of {size} x {size}: a first implementation",
+            partial(trainer, "validate", VALIDATION_IMAGES, 8),
+            partial(naive.validate, data.classes, VALIDATION_IMAGES),
+            rounds,
+        )
+        theirs = torchvision_recipe(train, val, classes).steps().__next__
+        yield compare("training step: torchvision's recipe", fine, theirs, rounds)
+        if smp_lightning.is_installed():
+            theirs = smp_lightning.steps(train, classes).__next__
+            name = "training step: smp.DeepLabV3 in Lightning, bf16-mixed, no auxiliary head"
+            yield compare(name, fine, theirs, rounds)
 
 
 HEAD = "| ours, and the reference | times as fast | lowest-highest |\n|---|---|---|\n"

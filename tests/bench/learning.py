@@ -9,8 +9,6 @@ from itertools import accumulate
 from bench import ours
 from bench.dataset import BenchData
 from bench.naive import first_implementation
-from segdrop.training import loop
-from segdrop.training.planning import make_plan
 
 #: of the training alone: validation is not what is compared
 Curve = list[tuple[float, float]]  # (seconds so far, mean IoU), after each epoch
@@ -43,25 +41,23 @@ def measure(data: BenchData, size: int, epochs: int, seeds: int, on_epoch: Calla
     learning = Learning()
     for seed in range(seeds):
         spec = data.spec(size, epochs=epochs, seed=seed)
-        for stale in spec.checkpoint_path.parent.glob("*.pth"):
-            stale.unlink()
-        run = ours.start(spec)
-        make_plan(run)
         naive = first_implementation(data.pairs(spec, "train"), data.pairs(spec, "val"), len(data.classes), seed)
+        our_rows: list[tuple[float, float]] = []
         naive_rows: list[tuple[float, float]] = []
-        for epoch in range(epochs):
-            started = time.perf_counter()
-            naive.epoch()
-            seconds = time.perf_counter() - started
-            naive_rows.append((seconds, naive.validate(data.classes)))
-            loop.train_one_epoch(run)
-            loop.finish_epoch(run)
-            row = run.progress.history[-1]
-            on_epoch(
-                f"seed {seed}, epoch {epoch + 1}: ours {row['mean_iou']:.3f} in {row['seconds']:.0f} s, "
-                f"naive {naive_rows[-1][1]:.3f} in {seconds:.0f} s"
-            )
-        learning.ours.append(_curve([(row["seconds"], row["mean_iou"]) for row in run.progress.history]))
+        with ours.start(spec) as trainer:
+            trainer("plan")
+            for epoch in range(1, epochs + 1):
+                started = time.perf_counter()
+                naive.epoch()
+                seconds = time.perf_counter() - started
+                naive_rows.append((seconds, naive.validate(data.classes)))
+                row = trainer("epoch")
+                our_rows.append((row["seconds"], row["mean_iou"]))
+                on_epoch(
+                    f"seed {seed}, epoch {epoch}: ours {row['mean_iou']:.3f} in {row['seconds']:.0f} s, "
+                    f"naive {naive_rows[-1][1]:.3f} in {seconds:.0f} s"
+                )
+        learning.ours.append(_curve(our_rows))
         learning.naive.append(_curve(naive_rows))
     return learning
 

@@ -1,7 +1,6 @@
 """The references that are written by hand: a first implementation, and torchvision's recipe."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,18 +13,6 @@ from bench.dataset import BATCH, Pairs
 from segdrop.dataset.classes import IGNORE
 from segdrop.modeling.metrics import confusion_matrix, summarize
 from segdrop.modeling.operators import import_torchvision
-
-
-@contextmanager
-def torch_defaults() -> Iterator[None]:
-    """Deterministic algorithms and flushed denormals are our habit, not the references'."""
-    torch.use_deterministic_algorithms(mode=False)
-    torch.set_flush_denormal(False)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(mode=True)
-        torch.set_flush_denormal(True)
 
 
 def build_network(num_classes: int) -> nn.Module:
@@ -59,21 +46,19 @@ class Loop:
         self.network.train()
         while True:
             for images, masks in self.train:
-                with torch_defaults():
-                    self.step(images, masks)
+                self.step(images, masks)
                 yield
 
     def epoch(self) -> None:
         self.network.train()
-        with torch_defaults():
-            for images, masks in self.train:
-                self.step(images, masks)
+        for images, masks in self.train:
+            self.step(images, masks)
 
     def validate(self, classes: list[str], limit: int | None = None) -> float:
         """Mean IoU, image by image; of the first ``limit``."""
         self.network.eval()
         matrix = np.zeros((len(classes), len(classes)), np.int64)
-        with torch_defaults(), torch.no_grad():
+        with torch.no_grad():
             for index in range(len(self.val) if limit is None else limit):
                 image, mask = self.val[index]
                 prediction = self.network(image.unsqueeze(0))["out"].argmax(dim=1)

@@ -1,29 +1,56 @@
 """Our side: a real run, driven step by step or epoch by epoch."""
 
 from collections.abc import Iterator
+from typing import Any
 
+from bench.apart import Apart
 from segdrop.child import StopFlag
 from segdrop.dataset.cache import CacheReader
 from segdrop.spec import TrainingSpec
+from segdrop.training import loop
 from segdrop.training.batchnorm import train_mode
-from segdrop.training.run import Run, build
+from segdrop.training.planning import make_plan
+from segdrop.training.run import build
 from segdrop.training.step import train_step
 from segdrop.training.validation import evaluate
 
 
-def start(spec: TrainingSpec) -> Run:
-    return build(spec, StopFlag(), CacheReader(spec.cache_dir))
+class Trainer:
+    """Of one run, which begins anew where there are states of another."""
+
+    def __init__(self, spec: TrainingSpec) -> None:
+        for stale in spec.checkpoint_path.parent.glob("*.pth"):
+            stale.unlink()
+        self._run = build(spec, StopFlag(), CacheReader(spec.cache_dir))
+        self._steps = self._endless()
+
+    def step(self, stride: int) -> None:
+        """Load a batch and take a step."""
+        self._run.model.set_output_stride(stride)
+        next(self._steps)
+
+    def _endless(self) -> Iterator[None]:
+        run = self._run
+        while True:
+            for batch in run.data.batches(epoch=0):
+                train_mode(run.model, keeps_backbone=run.keeps_statistics)
+                train_step(run, batch)
+                yield
+
+    def validate(self, limit: int, stride: int) -> None:
+        evaluate(self._run, self._run.reader.index.val[:limit], stride)
+
+    def plan(self) -> None:
+        """Before the first epoch."""
+        make_plan(self._run)
+
+    def epoch(self) -> dict[str, Any]:
+        """Its row of the history."""
+        loop.train_one_epoch(self._run)
+        loop.finish_epoch(self._run)
+        return self._run.progress.history[-1]
 
 
-def steps(run: Run, stride: int = 8) -> Iterator[None]:
-    """Endless; each ``next`` loads a batch and takes a step."""
-    run.model.set_output_stride(stride)
-    while True:
-        for batch in run.data.batches(epoch=0):
-            train_mode(run.model, keeps_backbone=run.keeps_statistics)
-            train_step(run, batch)
-            yield
-
-
-def validate(run: Run, limit: int, stride: int = 8) -> None:
-    evaluate(run, run.reader.index.val[:limit], stride)
+def start(spec: TrainingSpec) -> Apart:
+    """A :class:`Trainer`."""
+    return Apart(Trainer, spec)

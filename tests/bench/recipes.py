@@ -1,13 +1,12 @@
 """What parts of the default recipe are worth: it, and it with one key changed, epoch by epoch in turn."""
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from bench import ours
 from bench.dataset import BenchData
-from segdrop.training import loop
-from segdrop.training.planning import make_plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +25,21 @@ def measure(
     data: BenchData, size: int, epochs: int, variants: Mapping[str, dict[str, Any]], on_epoch: Callable[[str], None]
 ) -> list[Outcome]:
     """Each from random weights, with one seed."""
-    runs = {}
-    for number, (name, request) in enumerate(variants.items()):
-        runs[name] = ours.start(data.spec(size, f"recipe-{number}", epochs=epochs, **request))
-        make_plan(runs[name])
-    for _ in range(epochs):
-        for name, run in runs.items():
-            loop.train_one_epoch(run)
-            loop.finish_epoch(run)
-            row = run.progress.history[-1]
-            on_epoch(f"{size} px, {name}, epoch {row['epoch']}: {row['mean_iou']:.3f} in {row['seconds']:.0f} s")
-    return [
-        Outcome(
-            name,
-            size,
-            epochs,
-            seconds=run.progress.train_seconds,
-            images_per_second=run.progress.trained_images / run.progress.train_seconds,
-            mean_iou=run.best_mean_iou or 0.0,
-        )
-        for name, run in runs.items()
-    ]
+    with ExitStack() as open_trainers:
+        specs = {name: data.spec(size, name, epochs=epochs, **request) for name, request in variants.items()}
+        trainers = {name: open_trainers.enter_context(ours.start(spec)) for name, spec in specs.items()}
+        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in variants}
+        for trainer in trainers.values():
+            trainer("plan")
+        for epoch in range(1, epochs + 1):
+            for name, trainer in trainers.items():
+                row = trainer("epoch")
+                rows[name].append(row)
+                on_epoch(f"{size} px, {name}, epoch {epoch}: {row['mean_iou']:.3f} in {row['seconds']:.0f} s")
+    return [_outcome(name, size, rows[name]) for name in variants]
+
+
+def _outcome(name: str, size: int, rows: list[dict[str, Any]]) -> Outcome:
+    seconds = sum(row["seconds"] for row in rows)
+    images = sum(row["images_per_second"] * row["seconds"] for row in rows)
+    return Outcome(name, size, len(rows), seconds, images / seconds, max(row["mean_iou"] for row in rows))

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,9 +70,8 @@ class Command:
         environment |= {child.PARENT_VARIABLE: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
         if self.one_thread:
             environment |= _ONE_THREAD
-        if self.for_tensors:  # of two that contradict each other the last counts: the operator's
-            own = environment.get("GLIBC_TUNABLES")
-            environment["GLIBC_TUNABLES"] = ":".join([*_FOR_TENSORS, own] if own else _FOR_TENSORS)
+        if self.for_tensors:
+            environment = tensor_environment(environment)
         with self.log_path.open("ab") as output:
             popen = subprocess.Popen(
                 [sys.executable, "-m", self.module, *self.arguments],
@@ -89,3 +89,9 @@ class Command:
             score = int(Path("/proc/self/oom_score_adj").read_text(encoding="ascii")) + _MORE_OOM_SCORE
             Path(f"/proc/{popen.pid}/oom_score_adj").write_text(f"{min(score, _MAX_OOM_SCORE)}", encoding="ascii")
         return Child(popen, now, log)
+
+
+def tensor_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """With malloc set up for tensors. Of two settings that contradict each other the last counts: the operator's."""
+    own = environment.get("GLIBC_TUNABLES")
+    return {**environment, "GLIBC_TUNABLES": ":".join([*_FOR_TENSORS, own] if own else _FOR_TENSORS)}
