@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from segdrop.modeling.architectures import SegmentationModel, build_model
+from segdrop.modeling.architectures import SegmentationModel, build_model, upsampled
 from segdrop.modeling.operators import import_torchvision
 
 
@@ -25,10 +25,11 @@ def test_torchvisions_own_model_loads_the_weights_and_gives_the_same_logits(
     theirs.load_state_dict(model.network.state_dict(), strict=True)
     with torch.inference_mode():
         expected = theirs.eval()(images)
-        logits, auxiliary_logits = model.forward_with_auxiliary(images)
+        logits, auxiliary_logits = model.forward_heads(images)
         assert torch.allclose(model(images), expected["out"], rtol=1e-3, atol=1e-3)
-    assert torch.allclose(logits, expected["out"], rtol=1e-3, atol=1e-3)
-    assert torch.allclose(auxiliary_logits, expected["aux"], rtol=1e-3, atol=1e-3)
+    assert logits.shape[-2:] == (5, 7), "as small as the features"
+    assert torch.allclose(upsampled(logits, (40, 56)), expected["out"], rtol=1e-3, atol=1e-3)
+    assert torch.allclose(upsampled(auxiliary_logits, (40, 56)), expected["aux"], rtol=1e-3, atol=1e-3)
 
 
 def test_logits_are_upsampled_in_float32_under_bf16(model: SegmentationModel, images: Tensor) -> None:
@@ -46,7 +47,7 @@ def test_auxiliary_head_does_no_work_in_prediction(model: SegmentationModel, ima
     with torch.inference_mode():
         model(images[:1])
         assert not called
-        model.forward_with_auxiliary(images[:1])
+        model.forward_heads(images[:1])
     handle.remove()
     assert called
 

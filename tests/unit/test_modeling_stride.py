@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from segdrop.delivery import predict
-from segdrop.modeling.architectures import SegmentationModel, build_model
+from segdrop.modeling.architectures import SegmentationModel, build_model, upsampled
 from segdrop.modeling.operators import import_torchvision
 
 NUM_CLASSES = 3
@@ -65,9 +65,9 @@ def test_logits_at_16_are_torchvisions_in_training_too(model: SegmentationModel)
                 module.eval()
     with torch.no_grad():
         expected = theirs(images)
-        logits, auxiliary_logits = model.forward_with_auxiliary(images)
-    torch.testing.assert_close(logits, expected["out"], rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(auxiliary_logits, expected["aux"], rtol=1e-3, atol=1e-3)
+        logits, auxiliary_logits = model.forward_heads(images)
+    torch.testing.assert_close(upsampled(logits, (64, 48)), expected["out"], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(upsampled(auxiliary_logits, (64, 48)), expected["aux"], rtol=1e-3, atol=1e-3)
 
 
 def test_a_copy_has_a_stride_of_its_own(model: SegmentationModel) -> None:

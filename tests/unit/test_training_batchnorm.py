@@ -82,7 +82,7 @@ def test_kept_statistics_are_used_while_weight_and_bias_learn(reader: CacheReade
     norm, before = model.network.backbone.norm, state_of(model)
     train_mode(model, keeps_backbone=True)
     images = to_input(reader.images([0, 1]))
-    logits, auxiliary_logits = model.forward_with_auxiliary(images)
+    logits, auxiliary_logits = model.forward_heads(images)
     (logits.sum() + auxiliary_logits.sum()).backward()
     assert model.network.classifier[3].training, "dropout works as ever"
     reestimate_statistics(model, HOST, [images], ignore_call, keeps_backbone=True)

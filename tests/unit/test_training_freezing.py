@@ -24,7 +24,7 @@ def model() -> SegmentationModel:
 
 def backward(model: SegmentationModel) -> None:
     torch.manual_seed(2)  # dropout
-    logits, auxiliary_logits = model.forward_with_auxiliary(IMAGES)
+    logits, auxiliary_logits = model.forward_heads(IMAGES)
     (logits.square().mean() + auxiliary_logits.square().mean()).backward()
 
 

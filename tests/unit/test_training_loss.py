@@ -1,7 +1,9 @@
 """Each loss against a slow reference, pixel by pixel, and its gradients against differences."""
 
 import math
+import weakref
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +12,10 @@ import torch
 from torch import Tensor
 
 from segdrop.dataset.classes import IGNORE
+from segdrop.modeling.architectures import upsampled
 from segdrop.training.loss import (
     AUXILIARY_WEIGHT,
+    Criterion,
     build_criterion,
     cross_entropy,
     dice,
@@ -21,7 +25,14 @@ from segdrop.training.loss import (
 
 NUM_CLASSES = 4
 WEIGHTS = torch.tensor([1.0, 2.0, 0.5, 10.0])
-NAMES = ["cross_entropy", "weighted_cross_entropy", "ohem", "dice", "dice_cross_entropy"]
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "cross_entropy": cross_entropy,
+    "weighted_cross_entropy": partial(cross_entropy, class_weights=WEIGHTS.double()),
+    "ohem": ohem,
+    "dice": dice,
+    "dice_cross_entropy": dice_cross_entropy,
+}
+NAMES = sorted(LOSSES)
 
 Pixel = tuple[npt.NDArray[np.float64], int]  # probabilities (C,), truth
 
@@ -95,6 +106,28 @@ def test_gradients_are_those_of_the_loss(name: str) -> None:
     logits, masks = batch(3)
     criterion = build_criterion(name, WEIGHTS.double())
     assert torch.autograd.gradcheck(lambda given: criterion(given, 0.5 * given, masks), logits.requires_grad_())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_of_smaller_logits_are_those_of_autograd_and_nothing_larger_waits_for_them(name: str) -> None:
+    _, masks = batch(8)
+    logits = torch.randn(2, 2, NUM_CLASSES, 2, 3, dtype=torch.float64, requires_grad=True)
+    criterion: Criterion = build_criterion(name, WEIGHTS.double())
+    saved: list[weakref.ref[Tensor]] = []
+
+    def note(kept: Tensor) -> Tensor:
+        saved.append(weakref.ref(kept))
+        return kept
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda kept: kept):
+        loss = criterion(logits[0], logits[1], masks)
+    waiting = [kept for reference in saved if (kept := reference()) is not None and kept is not masks]
+    assert max(kept.numel() for kept in waiting) == logits[0].numel()
+    measured = torch.autograd.grad(loss, logits)[0]
+    pixel_loss = LOSSES[name]
+    main, auxiliary = (pixel_loss(upsampled(given, masks.shape[-2:]), masks) for given in logits)
+    expected = torch.autograd.grad(main + AUXILIARY_WEIGHT * auxiliary, logits)[0]
+    torch.testing.assert_close(measured, expected, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -54,7 +54,7 @@ def reestimate_statistics(
     try:
         with torch.no_grad(), host.autocast():
             for images in batches:
-                model.forward_with_auxiliary(images)
+                model.forward_heads(images)
                 on_batch()
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):

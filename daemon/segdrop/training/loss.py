@@ -7,12 +7,15 @@ numerators and denominators alike. A batch without any label gives 0 with a grap
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from segdrop.dataset.classes import IGNORE
+from segdrop.modeling.architectures import upsampled
 
 PixelLoss = Callable[[Tensor, Tensor], Tensor]
 Criterion = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -28,6 +31,7 @@ _LEAST_HARD = 16
 def build_criterion(name: str, class_weights: Tensor | None = None) -> Criterion:
     """The loss of one batch by a request's ``loss``: both heads, the auxiliary one weighted. In float32, or double.
 
+    Logits may be smaller than the masks, and are upsampled to them.
     ``class_weights`` (C,) are for ``weighted_cross_entropy``. ``KeyError`` for a name that is not built.
     """
     losses: dict[str, PixelLoss] = {
@@ -42,7 +46,33 @@ def build_criterion(name: str, class_weights: Tensor | None = None) -> Criterion
 
 def _both_heads(loss: PixelLoss, logits: Tensor, auxiliary_logits: Tensor, masks: Tensor) -> Tensor:
     with torch.autocast(logits.device.type, enabled=False):
-        return loss(_precise(logits), masks) + AUXILIARY_WEIGHT * loss(_precise(auxiliary_logits), masks)
+        return _of_head(logits, masks, loss) + AUXILIARY_WEIGHT * _of_head(auxiliary_logits, masks, loss)
+
+
+def _of_head(logits: Tensor, masks: Tensor, loss: PixelLoss) -> Tensor:
+    value: Tensor = _LossWithGradient.apply(logits, masks, loss)  # type: ignore[no-untyped-call]
+    return value
+
+
+class _LossWithGradient(torch.autograd.Function):
+    """A loss and at once its gradient, which is all that is kept for the backward pass.
+
+    What is as large as the masks, times the number of classes, some five times over, is gone before the next head's.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, masks: Tensor, loss: PixelLoss) -> Tensor:  # noqa: ANN401
+        with torch.enable_grad():
+            leaf = logits.detach().requires_grad_()
+            value = loss(upsampled(_precise(leaf), masks.shape[-2:]), masks)
+        ctx.save_for_backward(*torch.autograd.grad(value, leaf))
+        return value.detach()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, share: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
+        (gradient,) = ctx.saved_tensors
+        return gradient * share, None, None
 
 
 def _precise(logits: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ def update(run: Run, batch: Batch, learning_rate: float) -> float:
     name = f"epoch {run.progress.epoch + 1}, step {run.progress.step + 1}"
     optim.set_learning_rate(run.optimizer, learning_rate)
     with run.host.autocast():
-        logits, auxiliary_logits = run.model.forward_with_auxiliary(batch.images)
+        logits, auxiliary_logits = run.model.forward_heads(batch.images)
     loss = run.criterion(logits, auxiliary_logits, batch.masks)
     value = float(loss.detach())
     require_finite(value, f"the loss of {name}")

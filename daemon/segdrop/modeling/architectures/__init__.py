@@ -1,9 +1,9 @@
 """``build_model``: one module per family of architectures."""
 
 from segdrop import catalog
-from segdrop.modeling.architectures.deeplabv3 import SegmentationModel, build_deeplabv3_resnet50
+from segdrop.modeling.architectures.deeplabv3 import SegmentationModel, build_deeplabv3_resnet50, upsampled
 
-__all__ = ["SegmentationModel", "build_model"]
+__all__ = ["SegmentationModel", "build_model", "upsampled"]
 
 _BUILDERS = {catalog.DEEPLABV3_RESNET50.name: build_deeplabv3_resnet50}
 

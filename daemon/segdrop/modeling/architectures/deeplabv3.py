@@ -4,6 +4,7 @@ Chen et al., "Rethinking Atrous Convolution for Semantic Image Segmentation", 20
 torchvision/models/segmentation/deeplabv3.py. Parameters and their names are exactly torchvision's.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar, cast
 
 import torch
@@ -65,19 +66,20 @@ class SegmentationModel(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, C, H, W) float32 of images (N, 3, H, W)."""
         features = self.network.get_submodule("backbone")(images)
-        return self._upsampled("classifier", features["out"], images)
+        return upsampled(self._logits("classifier", features["out"]), images.shape[-2:])
 
-    def forward_with_auxiliary(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """The logits, and those of the auxiliary head, both (N, C, H, W) float32."""
+    def forward_heads(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """For a loss: the logits and those of the auxiliary head, (N, C, h, w) float32, as small as the features."""
         features = self.network.get_submodule("backbone")(images)
-        return (
-            self._upsampled("classifier", features["out"], images),
-            self._upsampled("aux_classifier", features["aux"], images),
-        )
+        return self._logits("classifier", features["out"]), self._logits("aux_classifier", features["aux"])
 
-    def _upsampled(self, head: str, features: Tensor, images: Tensor) -> Tensor:
-        logits = self.network.get_submodule(head)(features).float()
-        return functional.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=False)
+    def _logits(self, head: str, features: Tensor) -> Tensor:
+        return cast("Tensor", self.network.get_submodule(head)(features)).float()
+
+
+def upsampled(logits: Tensor, size: Sequence[int]) -> Tensor:
+    """Logits (N, C, h, w) as (N, C, H, W), ``size`` being (H, W): as torchvision does it."""
+    return functional.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=False)
 
 
 def build_deeplabv3_resnet50(num_classes: int) -> SegmentationModel:
