@@ -18,6 +18,7 @@ from segdrop.spool.layout import RootLayout
 #: The board is written each second; so old, nobody writes it any more.
 MAX_BOARD_AGE_SECONDS = 60.0
 _CPUINFO = Path("/proc/cpuinfo")
+_LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 _BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
@@ -40,6 +41,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield _space(layout, settings.queue.reserve_bytes)
     yield _weights(layout)
     yield _precision()
+    yield large_pages()
     yield Finding("CPUs", None, f"{len(os.sched_getaffinity(0))} in this process's affinity mask")
 
 
@@ -111,3 +113,14 @@ def _precision() -> Finding:
     flags = {flag for line in text.splitlines() if line.startswith(("flags", "Features")) for flag in line.split()}
     native = flags & _BF16_FLAGS
     return Finding("precision", None, f"bf16 ({', '.join(sorted(native))})" if native else "fp32: no native bf16")
+
+
+def large_pages(enabled: Path = _LARGE_PAGES) -> Finding:
+    """Whether the kernel has those that training asks for: "Transparent Hugepage Support", in the kernel's manual."""
+    try:
+        _, _, rest = enabled.read_text(encoding="ascii").partition("[")
+    except OSError:
+        rest = "unknown]"
+    chosen, _, _ = rest.partition("]")
+    hint = f": training is faster after `echo madvise > {enabled}`" if chosen == "never" else ""
+    return Finding("large pages", None, chosen + hint)

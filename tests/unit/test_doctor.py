@@ -75,3 +75,14 @@ def test_too_little_space_is_found(layout: RootLayout) -> None:
     loaded = settings.load(None, {"root": layout.root}, {"SEGDROP_QUEUE__RESERVE_BYTES": str(10**18)})
     findings = {finding.subject: finding.ok for finding in doctor.examine(loaded)}
     assert findings["space"] is False
+
+
+def test_large_pages_that_are_switched_off_are_told_with_what_to_do(tmp_path: Path) -> None:
+    enabled = tmp_path / "enabled"
+    assert doctor.large_pages(enabled).detail == "unknown"
+    enabled.write_text("always [madvise] never\n", encoding="ascii")
+    assert doctor.large_pages(enabled).detail == "madvise"
+    enabled.write_text("always madvise [never]\n", encoding="ascii")
+    finding = doctor.large_pages(enabled)
+    assert finding.ok is None
+    assert f"echo madvise > {enabled}" in finding.detail
