@@ -98,6 +98,11 @@ CODES: dict[str, Code] = {
         "The request asks for something that this version cannot do yet.",
         "Leave the key out, or use one of the values named.",
     ),
+    "request.no_gpu": Code(
+        _F,
+        "The request asks for a GPU, and the training process has none that it can use.",
+        'Use `auto` or `cpu`, or ask the operator: README, "With a GPU".',
+    ),
     "request.weights_not_found": Code(
         _F,
         "`pretrained` names a file that is not in `models/`, or one with another checksum or architecture.",

@@ -45,7 +45,9 @@ class Request(BaseModel):
     loss: Literal["cross_entropy", "weighted_cross_entropy", "ohem", "dice", "dice_cross_entropy"] = Field(
         "dice_cross_entropy", description="What is minimised."
     )
-    device: Literal["cpu", "cuda", "auto"] = Field("cpu", description="Where to compute.")
+    device: Literal["cpu", "cuda", "auto"] = Field(
+        "cpu", description="Where to compute; `auto`: on a GPU where there is one that CUDA can use."
+    )
     optimizer: Literal["muon", "adamw", "sgd"] | Auto = Field(
         "auto",
         description="How the weights are updated; `auto`: `muon` from random weights, `adamw` from pretrained ones or "
@@ -139,10 +141,6 @@ class Request(BaseModel):
 AVAILABLE: dict[str, tuple[object, ...]] = {
     "task": ("train",),
     "architecture": tuple(catalog.ARCHITECTURES),
-    "loss": ("cross_entropy", "weighted_cross_entropy", "ohem", "dice", "dice_cross_entropy"),
-    "device": ("cpu",),
-    "optimizer": ("auto", "muon", "adamw", "sgd"),
-    "schedule": ("one_cycle", "poly", "cosine", "constant"),
     "format": (
         "auto",
         "ade20k",

@@ -17,7 +17,8 @@ class Apart:
         spawn = multiprocessing.get_context("spawn")
         self._connection, theirs = spawn.Pipe()
         self._process = spawn.Process(target=_serve, args=(theirs, factory, arguments), daemon=True)
-        with _as_environment(tensor_environment(dict(os.environ))):
+        # the latter is what ``segdrop.training`` sets for itself
+        with _as_environment({**tensor_environment(os.environ), "OMP_WAIT_POLICY": "PASSIVE"}):
             self._process.start()
         theirs.close()
 

@@ -171,11 +171,26 @@ def _is_running(pid: int) -> bool:
     return state != "Z"
 
 
-def test_fault_of_the_data_is_told_by_the_exit_code_and_the_error_file(tmp_path: Path, cache_dir: Path) -> None:
-    spec = training_spec(tmp_path, cache_dir, pretrained="absent.pth")
+@pytest.mark.parametrize(
+    ("asked", "code", "named"),
+    [
+        ({"pretrained": "absent.pth"}, "request.weights_not_found", "absent.pth"),
+        pytest.param(
+            {"device": "cuda"},
+            "request.no_gpu",
+            "CUDA",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
+        ),
+    ],
+    ids=["weights", "device"],
+)
+def test_fault_of_the_request_is_told_by_the_exit_code_and_the_error_file(
+    tmp_path: Path, cache_dir: Path, asked: dict[str, str], code: str, named: str
+) -> None:
+    spec = training_spec(tmp_path, cache_dir, **asked)
     child = start_training(spec)
     child.communicate(timeout=TIMEOUT_SECONDS)
     assert child.returncode == Exit.DATA
     (issue,) = json.loads(spec.error_path.read_bytes())["issues"]
-    assert issue["code"] == "request.weights_not_found"
-    assert "absent.pth" in issue["message"]
+    assert issue["code"] == code
+    assert named in issue["message"]

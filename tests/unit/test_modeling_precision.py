@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from segdrop.errors import DataError
 from segdrop.modeling import calibration, precision
 from segdrop.modeling.calibration import Calibration
 
@@ -126,6 +127,42 @@ def test_with_native_bf16_what_was_measured_decides(
     monkeypatch.setattr(precision, "calibrate", forbidden)
     again = precision.prepare_host("auto", 1, recall=lambda _name: measured)
     assert again == host
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
+    """What torch says of one; nothing can be computed there."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _device: "Tensor Machine 7")
+    yield torch.device("cuda", 0)
+    torch.use_deterministic_algorithms(mode=True)
+
+
+def test_a_gpu_is_used_where_the_request_allows_it(gpu: torch.device) -> None:
+    assert precision.choose_device("cpu") == precision.CPU
+    assert precision.choose_device("auto") == precision.choose_device("cuda") == gpu
+
+
+def test_without_a_gpu_auto_is_the_cpu_and_a_gpu_asked_for_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert precision.choose_device("auto") == precision.CPU
+    with pytest.raises(DataError) as caught:
+        precision.choose_device("cuda")
+    assert [issue.code for issue in caught.value.issues] == ["request.no_gpu"]
+
+
+@pytest.mark.usefixtures("torch_as_it_was")
+@pytest.mark.parametrize(("is_native", "chosen"), [(True, "bf16"), (False, "fp32")])
+def test_a_gpus_format_is_what_it_computes_natively_and_the_cpu_is_not_calibrated(
+    gpu: torch.device, monkeypatch: pytest.MonkeyPatch, *, is_native: bool, chosen: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: is_native)
+    monkeypatch.setattr(precision, "calibrate", forbidden)
+    host = precision.prepare_host("auto", 1, device=gpu)
+    assert (host.precision, host.calibration, host.device) == (chosen, None, gpu)
+    assert host.name.startswith("Tensor Machine 7, 1 threads")
+    assert not torch.are_deterministic_algorithms_enabled(), "its losses over pixels would refuse to be computed"
 
 
 def test_bf16_comes_out_within_its_rounding_and_both_formats_are_timed() -> None:

@@ -1,4 +1,4 @@
-"""How the host computes: threads and number format."""
+"""How the host computes: where, on how many threads, in which number format."""
 
 import os
 import platform
@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from torch import Tensor
 
+from segdrop.errors import DataError, Issue
 from segdrop.modeling.calibration import Calibration, calibrate
 
 Precision = Literal["fp32", "bf16"]
 
 #: Native bf16 arithmetic. AVX-512 without it emulates bf16, 3-4 times slower than fp32 (oneDNN, "Data Types").
 _NATIVE_BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+CPU = torch.device("cpu")
 _CPUINFO = Path("/proc/cpuinfo")
 _CGROUP = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
@@ -28,6 +31,13 @@ class Host:
     precision: Precision
     threads: int
     calibration: Calibration | None = None  #: why, where it was chosen by measurement
+    device: torch.device = CPU
+
+    @property
+    def name(self) -> str:
+        """What measurements on it depend on, whatever is measured."""
+        name = host_name(self.threads)
+        return name if self.device == CPU else f"{torch.cuda.get_device_name(self.device)}, {name}"
 
     @property
     def dtype(self) -> torch.dtype:
@@ -35,32 +45,52 @@ class Host:
         return torch.bfloat16 if self.precision == "bf16" else torch.float32
 
     def autocast(self) -> AbstractContextManager[object]:
-        return torch.autocast("cpu", self.dtype) if self.precision == "bf16" else nullcontext()
+        return torch.autocast(self.device.type, self.dtype) if self.precision == "bf16" else nullcontext()
+
+    def place(self, tensor: Tensor) -> Tensor:
+        """Where it is computed with; on the CPU, the tensor itself."""
+        return tensor.to(self.device, non_blocking=True)
 
 
 def prepare_host(
-    requested: Literal["auto", "fp32", "bf16"], threads: int, recall: Callable[[str], Calibration | None] | None = None
+    requested: Literal["auto", "fp32", "bf16"],
+    threads: int,
+    recall: Callable[[str], Calibration | None] | None = None,
+    device: torch.device = CPU,
 ) -> Host:
     """Choose, and set torch up for it. ``threads`` 0: as many as this process may use.
 
-    ``auto`` without native bf16 is fp32. With it, the host is calibrated, unless ``recall`` knows what came out before.
+    ``auto`` without native bf16 is fp32. With it, a CPU is calibrated, unless ``recall`` knows what came out before.
+    The same bits for the same seed are a CPU's alone: on a GPU, the losses over pixels have no deterministic kernels.
     """
     threads = threads or available_threads()
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
-    torch.use_deterministic_algorithms(mode=True)
+    torch.use_deterministic_algorithms(mode=device == CPU)
     # deterministic mode also clears every fresh tensor, which costs time and is only about reading garbage
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if requested != "auto":
-        return Host(requested, threads)
+        return Host(requested, threads, device=device)
+    if device != CPU:
+        is_native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return Host("bf16" if is_native else "fp32", threads, device=device)
     if not has_native_bf16():
         return Host("fp32", threads)
     calibration = (recall(host_name(threads)) if recall else None) or calibrate()
     return Host("bf16" if calibration.favours_bf16 else "fp32", threads, calibration)
 
 
+def choose_device(requested: Literal["cpu", "cuda", "auto"]) -> torch.device:
+    """``auto`` is CUDA's current device where torch has one; ``DataError`` where it was asked for and there is none."""
+    if requested == "cpu" or (requested == "auto" and not torch.cuda.is_available()):
+        return CPU
+    if not torch.cuda.is_available():
+        raise DataError([Issue.of("request.no_gpu", f"torch {torch.__version__} finds no CUDA device")])
+    return torch.device("cuda", torch.cuda.current_device())
+
+
 def host_name(threads: int) -> str:
-    """What measurements on this host depend on, whatever is measured."""
+    """What measurements on its CPU depend on."""
     return f"{threads} threads, {cpu_name()}, torch {torch.__version__}"
 
 

@@ -8,8 +8,8 @@ from segdrop import child
 from segdrop.errors import DataError, Exit, Issue
 from segdrop.spec import TrainingSpec
 
-#: what torch's CPU allocator says (c10/core/impl/alloc_cpu.cpp)
-_NO_MEMORY = "DefaultCPUAllocator: can't allocate memory"
+#: what torch's allocators say (c10/core/impl/alloc_cpu.cpp, c10/cuda/CUDACachingAllocator.cpp)
+_NO_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "CUDA out of memory")
 
 
 def main() -> int:
@@ -28,7 +28,7 @@ def main() -> int:
         try:
             train(spec, stop)
         except (MemoryError, RuntimeError) as error:
-            if not isinstance(error, MemoryError) and _NO_MEMORY not in str(error):
+            if not isinstance(error, MemoryError) and not any(words in str(error) for words in _NO_MEMORY):
                 raise
             raise DataError([Issue.of("train.out_of_memory", str(error)[:300] or "out of memory")]) from error
 

@@ -54,7 +54,7 @@ def reestimate_statistics(
     try:
         with torch.no_grad(), host.autocast():
             for images in batches:
-                model.forward_heads(images)
+                model.forward_heads(host.place(images))
                 on_batch()
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):

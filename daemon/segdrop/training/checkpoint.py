@@ -44,7 +44,7 @@ class Progress:
 class Best:
     epoch: int  #: from 1
     metrics: dict[str, Any]
-    state_dict: dict[str, Tensor]
+    state_dict: dict[str, Tensor]  #: on the CPU
     output_stride: int  #: that they were validated at, and are to be used at
 
 

@@ -40,10 +40,10 @@ def evaluate(
     with torch.inference_mode(), host.autocast():
         for position in positions:
             images, masks = reader.images([position]), reader.masks([position])
-            logits = model(to_input(images))
+            logits = model(host.place(to_input(images)))
             labelled = int((masks != IGNORE).sum())
-            total_loss += float(cross_entropy(logits, torch.from_numpy(masks).long())) * labelled
+            total_loss += float(cross_entropy(logits, host.place(torch.from_numpy(masks).long()))) * labelled
             pixels += labelled
-            matrix += confusion_matrix(masks, logits.argmax(dim=1).numpy(), num_classes)
+            matrix += confusion_matrix(masks, logits.argmax(dim=1).cpu().numpy(), num_classes)
             on_image()
     return Evaluation(total_loss / max(pixels, 1), matrix)

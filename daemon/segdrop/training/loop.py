@@ -71,7 +71,8 @@ def finish_epoch(run: Run) -> None:
     validation_seconds = time.monotonic() - started
     require_finite(measured["loss"], f"the validation loss of epoch {progress.epoch + 1}")
     record_epoch(run, measured)
-    keep_weights(run, Best(progress.epoch + 1, measured, candidate(run).network.state_dict(), stride))
+    weights = {key: value.cpu() for key, value in candidate(run).network.state_dict().items()}
+    keep_weights(run, Best(progress.epoch + 1, measured, weights, stride))
     progress.train_seconds += progress.epoch_seconds
     progress.trained_images += progress.image_count
     progress.epoch, progress.step = progress.epoch + 1, 0

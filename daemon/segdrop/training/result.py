@@ -59,7 +59,7 @@ def write_history(spec: TrainingSpec, history: list[dict[str, Any]]) -> None:
 
 def environment(host: Host) -> dict[str, Any]:
     return {
-        "device": "cpu",
+        "device": host.device.type,
         "precision": host.precision,
         "calibration": asdict(host.calibration) if host.calibration else None,
         "threads": host.threads,

@@ -11,7 +11,7 @@ from segdrop.dataset.cache import CacheReader
 from segdrop.errors import StoppedError
 from segdrop.modeling import calibration
 from segdrop.modeling.architectures import SegmentationModel, build_model
-from segdrop.modeling.precision import Host, host_name, prepare_host
+from segdrop.modeling.precision import Host, choose_device, host_name, prepare_host
 from segdrop.modeling.weights import Initialisation, initialise
 from segdrop.request import Request
 from segdrop.spec import TrainingSpec
@@ -116,6 +116,7 @@ def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
         model.network.load_state_dict(saved.network_state)
         logs.get().info("job.resumed", epoch=progress.epoch, step=progress.step)
     is_pretrained = initialisation.is_pretrained
+    model.to(host.device)
     freezing.freeze(model, request, initialisation)
     recipe = optim.choose_recipe(request.optimizer, request.schedule, is_pretrained=is_pretrained)
     optimizer = optim.build_optimizer(
@@ -141,7 +142,7 @@ def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
         data=data,
         model=model,
         average=average,
-        criterion=_criterion(spec, reader, reporter),
+        criterion=_criterion(spec, reader, reporter, host),
         recipe=recipe,
         optimizer=optimizer,
         initialisation=initialisation,
@@ -160,7 +161,10 @@ def _host(spec: TrainingSpec) -> Host:
     """The choice is made once on a host: a run that is resumed, or repeated, computes as before."""
     measurements = Measurements(spec.measurements_path)
     host = prepare_host(
-        spec.request.precision, spec.threads, recall=lambda name: calibration.read(measurements.get(f"bf16, {name}"))
+        spec.request.precision,
+        spec.threads,
+        recall=lambda name: calibration.read(measurements.get(f"bf16, {name}")),
+        device=choose_device(spec.request.device),
     )
     if host.calibration:
         measured = asdict(host.calibration)
@@ -182,9 +186,9 @@ def _pace(request: Request, data: TrainingData, progress: Progress) -> Pace:
     )
 
 
-def _criterion(spec: TrainingSpec, reader: CacheReader, reporter: Reporter) -> Criterion:
+def _criterion(spec: TrainingSpec, reader: CacheReader, reporter: Reporter, host: Host) -> Criterion:
     """The loss that was asked for. Class weights are counted anew at every start: seconds, even for large datasets."""
     if spec.request.loss != "weighted_cross_entropy":
         return build_criterion(spec.request.loss)
     weights = class_weights(training_pixels(reader, len(spec.classes), reporter.tick))
-    return build_criterion(spec.request.loss, weights)
+    return build_criterion(spec.request.loss, host.place(weights))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from segdrop.modeling.precision import Host, host_name
+from segdrop.modeling.precision import Host
 from segdrop.request import Request
 from segdrop.training.measurements import Measurements
 from segdrop.training.plan import Speed
@@ -21,7 +21,7 @@ def key(request: Request, optimizer: str, frozen_stages: int, host: Host) -> str
         f"augmentation {request.augmentation}",
         *([f"frozen_stages {frozen_stages}"] if frozen_stages else []),
         host.precision,
-        host_name(host.threads),
+        host.name,
     )
     return ", ".join(parts)
 

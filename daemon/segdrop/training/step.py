@@ -21,9 +21,10 @@ def update(run: Run, batch: Batch, learning_rate: float) -> float:
     """Change the weights by one batch."""
     name = f"epoch {run.progress.epoch + 1}, step {run.progress.step + 1}"
     optim.set_learning_rate(run.optimizer, learning_rate)
+    images, masks = run.host.place(batch.images), run.host.place(batch.masks)
     with run.host.autocast():
-        logits, auxiliary_logits = run.model.forward_heads(batch.images)
-    loss = run.criterion(logits, auxiliary_logits, batch.masks)
+        logits, auxiliary_logits = run.model.forward_heads(images)
+    loss = run.criterion(logits, auxiliary_logits, masks)
     value = float(loss.detach())
     require_finite(value, f"the loss of {name}")
     run.optimizer.zero_grad(set_to_none=True)
