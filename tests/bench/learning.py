@@ -45,7 +45,6 @@ def measure(data: BenchData, size: int, epochs: int, seeds: int, on_epoch: Calla
         our_rows: list[tuple[float, float]] = []
         naive_rows: list[tuple[float, float]] = []
         with ours.start(spec) as trainer:
-            trainer("plan")
             for epoch in range(1, epochs + 1):
                 started = time.perf_counter()
                 naive.epoch()

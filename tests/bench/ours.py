@@ -9,7 +9,6 @@ from segdrop.dataset.cache import CacheReader
 from segdrop.spec import TrainingSpec
 from segdrop.training import loop
 from segdrop.training.batchnorm import train_mode
-from segdrop.training.planning import make_plan
 from segdrop.training.run import build
 from segdrop.training.step import train_step
 from segdrop.training.validation import evaluate
@@ -39,10 +38,6 @@ class Trainer:
 
     def validate(self, limit: int, stride: int) -> None:
         evaluate(self._run, self._run.reader.index.val[:limit], stride)
-
-    def plan(self) -> None:
-        """Before the first epoch."""
-        make_plan(self._run)
 
     def epoch(self) -> dict[str, Any]:
         """Its row of the history."""

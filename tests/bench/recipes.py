@@ -29,8 +29,6 @@ def measure(
         specs = {name: data.spec(size, name, epochs=epochs, **request) for name, request in variants.items()}
         trainers = {name: open_trainers.enter_context(ours.start(spec)) for name, spec in specs.items()}
         rows: dict[str, list[dict[str, Any]]] = {name: [] for name in variants}
-        for trainer in trainers.values():
-            trainer("plan")
         for epoch in range(1, epochs + 1):
             for name, trainer in trainers.items():
                 row = trainer("epoch")
