@@ -78,7 +78,7 @@ class Request(BaseModel):
     output_stride: Literal[8, 16] | Auto = Field(
         "auto",
         description="Pixels to a step of the deepest features: 8 is finer, 16 takes half the time or less; "
-        "`auto` trains the first epochs at 16, 60 % or, from 256 pixels on, 80 %, the others at 8.",
+        "`auto` trains the first 60 % of the epochs at 16, the others at 8.",
     )
     early_stopping_patience: Annotated[int, Field(ge=1)] | None = Field(
         None,

@@ -176,9 +176,7 @@ def _host(spec: TrainingSpec) -> Host:
 def _pace(request: Request, data: TrainingData, progress: Progress) -> Pace:
     index = data.reader.index
     asked = Plan(request.epochs or 1, data.steps_per_epoch)
-    workload = Workload(
-        asked, schedule.coarse_share(request.output_stride, request.size), len(index.val), len(index.test)
-    )
+    workload = Workload(asked, schedule.coarse_share(request.output_stride), len(index.val), len(index.test))
     return Pace(
         workload,
         plan=Plan(**progress.plan) if progress.plan else asked,

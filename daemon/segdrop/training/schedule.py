@@ -14,12 +14,9 @@ _WARM_UP_SHARE = 0.05
 #: DeepLab (Chen et al., arXiv 1606.00915, 4.1), per step
 _POLY_POWER = 0.9
 
-#: Of the epochs, the first ones, which ``output_stride: auto`` trains at 16, as DeepLab does (arXiv 1706.05587, 4): for
-#: images with a side of fewer pixels than this, and for larger ones, whose features at 16 are taken to be fine enough
-#: for longer. On CamVid, 128 pixels, 10 epochs with flips, one seed, 0.6 gave a mean IoU of 0.511 and 0.8 of 0.494; at
-#: 256 pixels only the speed was measured.
-_LARGE_SIDE = 256
-COARSE_SHARE, LARGE_COARSE_SHARE = 0.6, 0.8
+#: Of the epochs, the first ones, which ``output_stride: auto`` trains at 16, as DeepLab does (arXiv 1706.05587, 4). On
+#: CamVid, 128 pixels, 10 epochs with flips, one seed, 0.6 gave a mean IoU of 0.511 and 0.8 of 0.494.
+COARSE_SHARE = 0.6
 
 
 def learning_rate(schedule: str, step: int, steps: int, peak: float) -> float:
@@ -57,11 +54,9 @@ _DECLINES: dict[str, Callable[[float], float]] = {
 }
 
 
-def coarse_share(requested: Literal["auto", 8, 16], size: tuple[int, int]) -> float:
-    """Of the epochs, those trained at an output stride of 16, by a request's ``output_stride`` and (height, width)."""
-    if requested == "auto":
-        return LARGE_COARSE_SHARE if min(size) >= _LARGE_SIDE else COARSE_SHARE
-    return float(requested == 16)  # noqa: PLR2004
+def coarse_share(requested: Literal["auto", 8, 16]) -> float:
+    """Of the epochs, those trained at an output stride of 16, by a request's ``output_stride``."""
+    return COARSE_SHARE if requested == "auto" else float(requested == 16)  # noqa: PLR2004
 
 
 def output_stride(coarse: float, epoch: int, epochs: int) -> int:
