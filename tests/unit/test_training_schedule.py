@@ -43,7 +43,9 @@ def test_one_cycle_ends_at_almost_nothing() -> None:
 @pytest.mark.parametrize("steps", [10, 50, 237])
 def test_one_cycle_equals_torchs(steps: int) -> None:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.3, total_steps=steps, cycle_momentum=False)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=0.3, total_steps=steps, pct_start=0.2, cycle_momentum=False
+    )
     for step, rate in enumerate(rates_of("one_cycle", steps, 0.3)):
         assert rate == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
         optimizer.step()
