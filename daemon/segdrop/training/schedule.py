@@ -4,9 +4,9 @@ import math
 from collections.abc import Callable
 from typing import Literal
 
-#: Smith and Topin, "Super-Convergence", 2018 (arXiv 1708.07120), in the shape of torch's OneCycleLR, which rises for 0.3
-#: of the steps. On CamVid (128 pixels, 10 epochs from random weights, three seeds) mean IoU was 0.508 with that, 0.513
-#: with 0.2 and 0.504 with 0.15; in the epochs between, the less, the better.
+#: Smith and Topin, "Super-Convergence", 2018 (arXiv 1708.07120), in the shape of torch's OneCycleLR, which rises for
+#: 0.3 of the steps. On CamVid (128 pixels, 10 epochs from random weights, three seeds) mean IoU was 0.508 with that,
+#: 0.513 with 0.2 and 0.504 with 0.15.
 _RISING_SHARE = 0.2
 _INITIAL_DIVISOR = 25.0
 _FINAL_DIVISOR = 25e4
