@@ -22,7 +22,7 @@ from segdrop.modeling.precision import available_threads, cpu_name
 STEP_SIZES = {128: 5, 256: 3}
 LARGE = 256
 VALIDATION_IMAGES = 8
-CHECKED_PAIRS = 400
+CHECKED_PAIRS = 200
 LEARNING_SIZE, LEARNING_EPOCHS, SEEDS = 128, 10, 3
 #: what of the default recipe is changed
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -17,8 +17,7 @@ class Apart:
         spawn = multiprocessing.get_context("spawn")
         self._connection, theirs = spawn.Pipe()
         self._process = spawn.Process(target=_serve, args=(theirs, factory, arguments), daemon=True)
-        # the latter is what ``segdrop.training`` sets for itself
-        with _as_environment({**tensor_environment(os.environ), "OMP_WAIT_POLICY": "PASSIVE"}):
+        with _as_environment(tensor_environment(os.environ)):
             self._process.start()
         theirs.close()
 

@@ -24,6 +24,7 @@ _MODULES = {
     "reuses": "import resource\nfaults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
     "block = bytearray(b'x') * (64 << 20)\ndel block\nbefore = faults()\n"
     "block = bytearray(b'x') * (64 << 20)\nprint(faults() - before)",
+    "loads": "import torch",
     "forks": "import subprocess, sys, time\n"
     "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
     "print(p.pid, flush=True); time.sleep(600)",
@@ -148,6 +149,21 @@ def test_a_child_for_tensors_keeps_the_memory_that_it_frees(start: Callable[...,
     given_back = int(output_of(start("reuses"), tmp_path).split()[-1])
     kept = int(output_of(start("reuses", for_tensors=True), tmp_path).split()[-1])
     assert 2 * kept < given_back, (kept, given_back)
+
+
+@pytest.mark.parametrize(("policy", "is_ours"), [(None, True), ("ACTIVE", False)])
+def test_threads_of_a_child_for_tensors_wait_awake_for_a_moment_only_unless_the_operator_says_how(
+    start: Callable[..., Child], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str | None, *, is_ours: bool
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    if policy:
+        monkeypatch.setenv("OMP_WAIT_POLICY", policy)
+    monkeypatch.setenv("OMP_DISPLAY_ENV", "VERBOSE")
+    text = output_of(start("loads", for_tensors=True), tmp_path)
+    if "GOMP_SPINCOUNT" not in text:
+        pytest.skip("this torch has another OpenMP than GNU's")
+    assert ("GOMP_SPINCOUNT = '10000'" in text) == is_ours, text
 
 
 def has_tunable() -> bool:

@@ -1,6 +1,5 @@
 """``python -m segdrop.training SPEC``: one training run, told by a file, answering through files."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -16,9 +15,6 @@ def main() -> int:
     if len(sys.argv) != 2:  # noqa: PLR2004  (the program's name and one argument)
         sys.stderr.write("usage: python -m segdrop.training SPEC\n")
         return Exit.USAGE
-    # OpenMP's threads wait for each other by spinning; where another process wants the same CPUs, they spin for the
-    # one that is not running (steps took three times as long beside two busy processes). Read when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     child.tie_to_parent()
     spec = child.ordered(TrainingSpec.load, Path(sys.argv[1]))
 
