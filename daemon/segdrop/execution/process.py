@@ -28,9 +28,9 @@ _FOR_TENSORS = (
     "glibc.malloc.mmap_threshold=4294967296",
     "glibc.malloc.trim_threshold=4294967296",
 )
-#: OpenMP's threads wait for each other, hundreds of times in a step: by spinning, then asleep. Where they spin for long,
-#: as is the default, and other processes want the CPUs, they spin for one that is not running: beside two busy ones a
-#: step took five times as long. Where they sleep at once, it took a quarter longer on a machine without others.
+#: OpenMP's threads wait for each other, hundreds of times in a step: by spinning, then asleep. Where they spin for
+#: long, as is the default, and other processes want the CPUs, they spin for one that is not running: beside two busy
+#: ones a step took five times as long. Where they sleep at once, it took a quarter longer on a machine without others.
 _SPINS = "10000"
 
 
