@@ -84,6 +84,11 @@ class Request(BaseModel):
         None,
         description="Stop after so many epochs without a better mean IoU; the schedule is still that of all epochs.",
     )
+    validate_every: Annotated[int, Field(ge=1)] | Auto = Field(
+        "auto",
+        description="Epochs from one validation to the next; the first and the last always have one. `auto`: each, and "
+        "every third of those that `output_stride: auto` trains at 16.",
+    )
     keep_checkpoints: bool = Field(default=False, description="Every epoch's weights in the result, in checkpoints/.")
     val_fraction: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = Field(
         0.2, description="Share of the pairs held out for validation, where the ZIP brings no split."

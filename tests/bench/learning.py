@@ -11,7 +11,7 @@ from bench.dataset import BenchData
 from bench.naive import first_implementation
 
 #: of the training alone: validation is not what is compared
-Curve = list[tuple[float, float]]  # (seconds so far, mean IoU), after each epoch
+Curve = list[tuple[float, float]]  # (seconds so far, mean IoU), after epochs
 
 
 @dataclass(slots=True)
@@ -42,8 +42,8 @@ def measure(data: BenchData, size: int, epochs: int, seeds: int, on_epoch: Calla
     for seed in range(seeds):
         spec = data.spec(size, epochs=epochs, seed=seed)
         naive = first_implementation(data.pairs(spec, "train"), data.pairs(spec, "val"), len(data.classes), seed)
-        our_rows: list[tuple[float, float]] = []
-        naive_rows: list[tuple[float, float]] = []
+        our_rows: list[tuple[float, float | None]] = []
+        naive_rows: list[tuple[float, float | None]] = []
         with ours.start(spec) as trainer:
             for epoch in range(1, epochs + 1):
                 started = time.perf_counter()
@@ -53,7 +53,7 @@ def measure(data: BenchData, size: int, epochs: int, seeds: int, on_epoch: Calla
                 row = trainer("epoch")
                 our_rows.append((row["seconds"], row["mean_iou"]))
                 on_epoch(
-                    f"seed {seed}, epoch {epoch}: ours {row['mean_iou']:.3f} in {row['seconds']:.0f} s, "
+                    f"seed {seed}, epoch {epoch}: ours {ours.mean_iou(row)} in {row['seconds']:.0f} s, "
                     f"naive {naive_rows[-1][1]:.3f} in {seconds:.0f} s"
                 )
         learning.ours.append(_curve(our_rows))
@@ -61,6 +61,7 @@ def measure(data: BenchData, size: int, epochs: int, seeds: int, on_epoch: Calla
     return learning
 
 
-def _curve(rows: list[tuple[float, float]]) -> Curve:
+def _curve(rows: list[tuple[float, float | None]]) -> Curve:
+    """Of the epochs that were validated."""
     times = accumulate(seconds for seconds, _ in rows)
-    return list(zip(times, (value for _, value in rows), strict=True))
+    return [(time, value) for time, (_, value) in zip(times, rows, strict=True) if value is not None]

@@ -49,3 +49,7 @@ class Trainer:
 def start(spec: TrainingSpec) -> Apart:
     """A :class:`Trainer`."""
     return Apart(Trainer, spec)
+
+
+def mean_iou(row: dict[str, Any]) -> str:
+    return "-----" if row["mean_iou"] is None else f"{row['mean_iou']:.3f}"

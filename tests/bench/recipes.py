@@ -33,11 +33,11 @@ def measure(
             for name, trainer in trainers.items():
                 row = trainer("epoch")
                 rows[name].append(row)
-                on_epoch(f"{size} px, {name}, epoch {epoch}: {row['mean_iou']:.3f} in {row['seconds']:.0f} s")
+                on_epoch(f"{size} px, {name}, epoch {epoch}: {ours.mean_iou(row)} in {row['seconds']:.0f} s")
     return [_outcome(name, size, rows[name]) for name in variants]
 
 
 def _outcome(name: str, size: int, rows: list[dict[str, Any]]) -> Outcome:
     seconds = sum(row["seconds"] for row in rows)
     images = sum(row["images_per_second"] * row["seconds"] for row in rows)
-    return Outcome(name, size, len(rows), seconds, images / seconds, max(row["mean_iou"] for row in rows))
+    return Outcome(name, size, len(rows), seconds, images / seconds, max(row["mean_iou"] or 0.0 for row in rows))

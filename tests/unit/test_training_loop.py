@@ -466,6 +466,46 @@ def test_patience_ends_the_run_and_what_was_done_is_told(
     assert equal(weights_of(whole), weights_of(halting))
 
 
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"validate_every": 2}, [1, 2, 4, 5]),
+        ({"validate_every": 2, "output_stride": 16}, [1, 2, 4, 5]),
+        ({}, [1, 3, 4, 5]),
+        ({"validate_every": 2, "keep_checkpoints": True}, [1, 2, 3, 4, 5]),
+        ({"validate_every": 2, "time_budget_minutes": 60}, [1, 2, 3, 4, 5]),
+    ],
+)
+def test_only_the_epochs_that_are_due_are_validated_and_nothing_else_changes(
+    tmp_path: Path, cache_dir: Path, keys: dict[str, Any], expected: list[int]
+) -> None:
+    often = training_spec(tmp_path / "often", cache_dir, epochs=5, **keys | {"validate_every": 1})
+    whole, halting = (training_spec(tmp_path / name, cache_dir, epochs=5, **keys) for name in ("whole", "halting"))
+    loop.train(often, StopFlag())
+    loop.train(whole, StopFlag())
+    train_with_a_stop_after_each_step(halting)
+    rows, all_rows = timeless(whole.history_path), timeless(often.history_path)
+    assert [int(row["epoch"]) for row in rows if row["mean_iou"]] == expected
+    assert [row for row in rows if row["mean_iou"]] == [row for row in all_rows if int(row["epoch"]) in expected]
+    assert [row["loss"] for row in rows] == [row["loss"] for row in all_rows]
+    assert timeless(halting.history_path) == rows
+    assert equal(weights_of(whole), weights_of(often))
+    assert equal(weights_of(whole), weights_of(halting))
+    assert result_of(whole)["metrics"] == result_of(halting)["metrics"]
+
+
+@pytest.mark.parametrize(("patience", "epochs"), [(1, 4), (3, 6), (4, 6), (5, 8)])
+def test_patience_ends_the_run_after_a_validation(
+    tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch, patience: int, epochs: int
+) -> None:
+    score_validations(monkeypatch, [0.1, 0.5, *[0.4] * 6])
+    keys = {"epochs": 8, "early_stopping_patience": patience, "validate_every": 2}
+    spec = training_spec(tmp_path / "run", cache_dir, **keys)
+    loop.train(spec, StopFlag())
+    assert result_of(spec)["metrics"]["epochs"] == epochs
+    assert result_of(spec)["metrics"]["best_epoch"] == 2
+
+
 def test_averaged_weights_are_what_is_validated_selected_and_delivered(
     tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,13 @@ def test_coarse_epochs_count_at_their_own_speed() -> None:
     assert after_three_steps == pytest.approx(coarse - 3 * 1.0 + 2 * fine + 4 * 0.5)
 
 
+def test_epochs_that_are_not_validated_take_less() -> None:
+    whole, asked = workload(epochs=4), Workload(Plan(4, 20), 0.0, 8, 4, validate_every=4)
+    assert asked.seconds(asked.plan, SPEED) == whole.seconds(whole.plan, SPEED) - 2 * 8 * 0.5
+    done = {"epochs_done": 2, "steps_done": 5}
+    assert asked.seconds(asked.plan, SPEED, **done) == whole.seconds(whole.plan, SPEED, **done) - 8 * 0.5
+
+
 def test_budget_that_suffices_changes_nothing_and_a_smaller_one_takes_epochs_away() -> None:
     asked = workload()
     whole = asked.seconds(asked.plan, SPEED)

@@ -97,3 +97,33 @@ def test_auto_never_ends_at_16_however_short_the_run(epochs: int, coarse: int) -
     share = schedule.coarse_share("auto")
     strides = [schedule.output_stride(share, epoch, epochs) for epoch in range(epochs)]
     assert strides == [16] * coarse + [8] * (epochs - coarse)
+
+
+def validated(every: int | Literal["auto"], share: float, epochs: int) -> list[int]:
+    """The epochs that are, from 1."""
+    return [epoch + 1 for epoch in range(epochs) if schedule.is_validated(every, share, epoch, epochs)]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "expected"),
+    [
+        (1, [1]),
+        (2, [1, 2]),
+        (5, [1, 3, 4, 5]),
+        (10, [1, 3, 6, 7, 8, 9, 10]),
+        (20, [1, 3, 6, 9, 12, 13, 14, 15, 16, 17, 18, 19, 20]),
+    ],
+)
+def test_auto_validates_a_third_of_the_coarse_epochs_and_all_others(epochs: int, expected: list[int]) -> None:
+    assert validated("auto", schedule.coarse_share("auto"), epochs) == expected
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_auto_validates_every_epoch_where_each_may_be_the_best(share: float) -> None:
+    assert validated("auto", share, 10) == list(range(1, 11))
+
+
+def test_as_many_are_validated_as_asked_for_and_the_first_and_the_last() -> None:
+    assert validated(1, 0.6, 10) == list(range(1, 11))
+    assert validated(4, 0.6, 10) == [1, 4, 8, 10]
+    assert validated(100, 0.6, 10) == [1, 10]

@@ -1,6 +1,7 @@
 """The run: for each epoch train, validate, save; at the end, write the model."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from segdrop import durable, logs
@@ -16,6 +17,8 @@ from segdrop.training.run import Run, build
 from segdrop.training.step import require_finite, train_step
 from segdrop.training.validation import candidate, estimate_statistics, evaluate
 
+#: of an epoch that is not validated
+_UNKNOWN = {"loss": None, "mean_iou": None, "pixel_accuracy": None}
 #: Within an epoch too, so that a power cut costs no more than this much work.
 CHECKPOINT_SECONDS = 600.0
 
@@ -63,24 +66,36 @@ def train_one_epoch(run: Run) -> None:
 
 
 def finish_epoch(run: Run) -> None:
-    """Validate, keep what is best, and save."""
-    progress, ended, stride = run.progress, time.monotonic(), run.output_stride
-    estimate_statistics(run)
-    started = time.monotonic()
-    measured = evaluate(run, run.reader.index.val, stride)
-    validation_seconds = time.monotonic() - started
-    require_finite(measured["loss"], f"the validation loss of epoch {progress.epoch + 1}")
-    record_epoch(run, measured)
-    weights = {key: value.cpu() for key, value in candidate(run).network.state_dict().items()}
-    keep_weights(run, Best(progress.epoch + 1, measured, weights, stride))
+    """Validate where that is due, and save."""
+    progress, ended, is_validated = run.progress, time.monotonic(), run.is_validation_due
+    validation_seconds = 0.0
+    if is_validated:
+        validation_seconds = validate_epoch(run)
+    else:
+        record_epoch(run, _UNKNOWN)
     progress.train_seconds += progress.epoch_seconds
     progress.trained_images += progress.image_count
     progress.epoch, progress.step = progress.epoch + 1, 0
     progress.loss_sum, progress.image_count, progress.epoch_seconds = 0.0, 0, 0.0
     run.save()
-    run.pace.epoch_done(progress.epoch - 1, validation_seconds, time.monotonic() - ended - validation_seconds)
+    if is_validated:
+        run.pace.epoch_done(progress.epoch - 1, validation_seconds, time.monotonic() - ended - validation_seconds)
     fit_budget(run)
     run.reporter.position(progress.epoch, progress.step)
+
+
+def validate_epoch(run: Run) -> float:
+    """Keep what is best; the seconds that the validation itself took."""
+    epoch, stride = run.progress.epoch + 1, run.output_stride
+    estimate_statistics(run)
+    started = time.monotonic()
+    measured = evaluate(run, run.reader.index.val, stride)
+    seconds = time.monotonic() - started
+    require_finite(measured["loss"], f"the validation loss of epoch {epoch}")
+    record_epoch(run, measured)
+    weights = {key: value.cpu() for key, value in candidate(run).network.state_dict().items()}
+    keep_weights(run, Best(epoch, measured, weights, stride))
+    return seconds
 
 
 def keep_weights(run: Run, weights: Best) -> None:
@@ -101,17 +116,18 @@ def keep_weights(run: Run, weights: Best) -> None:
 
 def is_over(run: Run) -> bool:
     """All epochs are done, or as many as ``early_stopping_patience`` brought nothing better: equal is not better."""
-    scores = [row["mean_iou"] for row in run.progress.history]
-    if sanity.is_asked(run.spec.request) and scores and max(scores) >= sanity.TARGET_MEAN_IOU:
+    history = run.progress.history
+    scores = {row["epoch"]: row["mean_iou"] for row in history if row["mean_iou"] is not None}
+    if sanity.is_asked(run.spec.request) and scores and max(scores.values()) >= sanity.TARGET_MEAN_IOU:
         return True
     patience = run.spec.request.early_stopping_patience
-    if patience and scores and len(scores) - 1 - scores.index(max(scores)) >= patience:
+    if patience and scores and max(scores) - max(scores, key=scores.__getitem__) >= patience:
         return True
     return run.progress.epoch >= run.plan.epochs
 
 
-def record_epoch(run: Run, measured: dict[str, Any]) -> None:
-    """A row of the history, and the log line."""
+def record_epoch(run: Run, measured: Mapping[str, Any]) -> None:
+    """A row of the history, and the log line; None stands for what is not known."""
     progress = run.progress
     row = {
         "epoch": progress.epoch + 1,

@@ -55,7 +55,7 @@ class Pace:
         mean.total += seconds if mean.count > 1 else 0.0
 
     def epoch_done(self, epoch: int, validation_seconds: float, other_seconds: float) -> None:
-        """What came after the steps of ``epoch``, from 0, took so long."""
+        """What came after the steps of ``epoch``, from 0, took so long; of one that was validated."""
         self._epoch_end = other_seconds
         if self.workload.validation_images:
             stride = output_stride(self.workload.coarse_share, epoch, self.plan.epochs)

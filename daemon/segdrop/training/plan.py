@@ -6,8 +6,9 @@ A time budget changes the plan and not merely the end: the learning rate comes d
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from segdrop.training.schedule import output_stride
+from segdrop.training.schedule import is_validated, output_stride
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Workload:
     coarse_share: float  #: of the epochs, at an output stride of 16
     validation_images: int
     test_images: int
+    validate_every: int | Literal["auto"] = 1
 
     def strides(self) -> list[int]:
         """The output strides that are trained at, in the order of the epochs."""
@@ -43,15 +45,19 @@ class Workload:
 
     def seconds(self, plan: Plan, speed: Speed, epochs_done: int = 0, steps_done: int = 0) -> float:
         """Until the end of the run, when ``steps_done`` steps of the epoch after ``epochs_done`` are done."""
-        strides = [output_stride(self.coarse_share, epoch, plan.epochs) for epoch in range(epochs_done, plan.epochs)]
-        seconds = sum(plan.steps * speed.step[stride] + self._epoch_end(stride, speed) for stride in strides)
-        if strides:
-            seconds -= steps_done * speed.step[strides[0]]
+        seconds = sum(self._epoch_seconds(plan, speed, epoch) for epoch in range(epochs_done, plan.epochs))
+        if epochs_done < plan.epochs:
+            seconds -= steps_done * speed.step[output_stride(self.coarse_share, epochs_done, plan.epochs)]
         last = output_stride(self.coarse_share, plan.epochs - 1, plan.epochs)
         return seconds + self.test_images * speed.validation_image[last]
 
-    def _epoch_end(self, stride: int, speed: Speed) -> float:
-        return self.validation_images * speed.validation_image[stride] + speed.epoch_end
+    def _epoch_seconds(self, plan: Plan, speed: Speed, epoch: int) -> float:
+        stride = output_stride(self.coarse_share, epoch, plan.epochs)
+        images = self.validation_images if self.is_validated(epoch, plan.epochs) else 0
+        return plan.steps * speed.step[stride] + images * speed.validation_image[stride] + speed.epoch_end
+
+    def is_validated(self, epoch: int, epochs: int) -> bool:
+        return is_validated(self.validate_every, self.coarse_share, epoch, epochs)
 
     def fitted(self, speed: Speed, seconds_left: float, epochs_done: int = 0) -> Plan:
         """As many of the epochs as can be done in time, those that are over included.

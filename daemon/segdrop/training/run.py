@@ -74,6 +74,11 @@ class Run:
         return schedule.output_stride(self.pace.workload.coarse_share, self.progress.epoch, self.plan.epochs)
 
     @property
+    def is_validation_due(self) -> bool:
+        """After the epoch that goes on."""
+        return self.pace.workload.is_validated(self.progress.epoch, self.plan.epochs)
+
+    @property
     def seconds_spent(self) -> float:
         """By this process and those before it."""
         return self.spent_before + time.monotonic() - self.started_at
@@ -176,7 +181,15 @@ def _host(spec: TrainingSpec) -> Host:
 def _pace(request: Request, data: TrainingData, progress: Progress) -> Pace:
     index = data.reader.index
     asked = Plan(request.epochs or 1, data.steps_per_epoch)
-    workload = Workload(asked, schedule.coarse_share(request.output_stride), len(index.val), len(index.test))
+    # where any epoch may be the last one, and where each one's weights are kept, each is validated
+    is_regular = request.time_budget_minutes is None and not request.keep_checkpoints
+    workload = Workload(
+        asked,
+        schedule.coarse_share(request.output_stride),
+        len(index.val),
+        len(index.test),
+        request.validate_every if is_regular else 1,
+    )
     return Pace(
         workload,
         plan=Plan(**progress.plan) if progress.plan else asked,

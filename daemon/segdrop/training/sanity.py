@@ -48,6 +48,7 @@ def simplify(spec: TrainingSpec, reader: CacheReader) -> TrainingSpec:
         "output_stride": 8 if asked.output_stride == "auto" else asked.output_stride,
         "ema": False,
         "early_stopping_patience": None,
+        "validate_every": 1,
         "keep_checkpoints": False,
         "time_budget_minutes": min(_MINUTES, asked.time_budget_minutes or _MINUTES),
     }

@@ -22,6 +22,10 @@ _POLY_POWER = 0.9
 COARSE_SHARE = 0.6
 
 
+#: Epochs from one validation to the next, at an output stride of 16 in a run that ends at 8: none of those is the best.
+_COARSE_INTERVAL = 3
+
+
 def learning_rate(schedule: str, step: int, steps: int, peak: float) -> float:
     """Of ``step`` (0 to steps - 1), by a request's ``schedule``; ``KeyError`` for one that is not built.
 
@@ -65,3 +69,10 @@ def coarse_share(requested: Literal["auto", 8, 16]) -> float:
 def output_stride(coarse: float, epoch: int, epochs: int) -> int:
     """What ``epoch`` (0 to epochs - 1) is trained and validated at, where a share of the epochs is at 16."""
     return 16 if epoch < int(coarse * epochs) else 8
+
+
+def is_validated(every: int | Literal["auto"], coarse: float, epoch: int, epochs: int) -> bool:
+    """Whether ``epoch`` (0 to epochs - 1) is, by a request's ``validate_every``: the first and the last always are."""
+    if every == "auto":
+        every = _COARSE_INTERVAL if coarse < 1 and output_stride(coarse, epoch, epochs) == 16 else 1  # noqa: PLR2004
+    return epoch in (0, epochs - 1) or (epoch + 1) % every == 0
