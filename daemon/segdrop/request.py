@@ -80,6 +80,9 @@ class Request(BaseModel):
         description="Pixels to a step of the deepest features: 8 is finer, 16 takes half the time or less; "
         "`auto` trains the first 60 % of the epochs at 16, the others at 8.",
     )
+    progressive_size: bool = Field(
+        default=False, description="Train the first 30 % of the epochs on images of three quarters of the size."
+    )
     early_stopping_patience: Annotated[int, Field(ge=1)] | None = Field(
         None,
         description="Stop after so many epochs without a better mean IoU; the schedule is still that of all epochs.",

@@ -28,10 +28,11 @@ LEARNING_SIZE, LEARNING_EPOCHS, SEEDS = 128, 10, 3
 VARIANTS: dict[str, dict[str, Any]] = {
     "the default recipe": {},
     "output_stride: 8": {"output_stride": 8},
+    "progressive_size: true": {"progressive_size": True},
     "optimizer: adamw": {"optimizer": "adamw"},
 }
 #: (image size in pixels, epochs, variants): all in all, the bench is to take an hour and a half
-RECIPES = ((128, 3, list(VARIANTS)), (LARGE, 2, ["the default recipe", "output_stride: 8"]))
+RECIPES = ((128, 4, list(VARIANTS)), (LARGE, 2, ["the default recipe", "output_stride: 8"]))
 
 
 def main() -> None:

@@ -49,6 +49,18 @@ def test_batches_from_a_step_on_are_those_of_the_whole_epoch(reader: CacheReader
         assert all(equal(*pair) for pair in zip(rest, whole[first_step:], strict=True))
 
 
+def test_smaller_batches_are_the_same_ones_smaller(tmp_path: Path) -> None:
+    with CacheReader(write_cache(tmp_path / "large", train=7, val=2, height=96, width=64)) as reader:
+        whole, small = (list(data(reader, 3).batches(epoch=1, scale=scale)) for scale in (1.0, 0.5))
+    assert len(whole) == len(small)
+    for large, little in zip(whole, small, strict=True):
+        shape = (len(large.masks), 48, 32)
+        assert little.masks.shape == shape
+        assert little.images.shape == (len(large.masks), 3, *shape[1:])
+        shares = [(masks.masks == 1).float().mean().item() for masks in (large, little)]
+        assert shares[1] == pytest.approx(shares[0], abs=0.05)
+
+
 def test_another_seed_or_epoch_changes_the_images(reader: CacheReader) -> None:
     first = next(data(reader, 7).batches(epoch=0))
     assert equal(first, next(data(reader, 7).batches(epoch=0)))

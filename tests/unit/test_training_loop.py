@@ -18,7 +18,7 @@ from segdrop import durable
 from segdrop.child import StopFlag
 from segdrop.errors import DataError, StoppedError
 from segdrop.spec import TrainingSpec
-from segdrop.training import checkpoint, loop, planning, run, schedule, validation
+from segdrop.training import checkpoint, loop, phases, planning, run, validation
 from segdrop.training.loss import build_criterion
 from segdrop.training.plan import Speed
 
@@ -42,7 +42,8 @@ pytestmark = pytest.mark.usefixtures("tiny_model", "known_speed")
 @pytest.fixture
 def known_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the rehearsal costs and leaves is tested in test_training_rehearsal.py; here steps and looks are counted."""
-    monkeypatch.setattr(planning, "rehearse", lambda _run: Speed({8: 0.1, 16: 0.1}, {8: 0.1, 16: 0.1}, 0.1))
+    seconds = dict.fromkeys(("8", "16", "16 at 0.75"), 0.1)
+    monkeypatch.setattr(planning, "rehearse", lambda _run: Speed(seconds, seconds, 0.1))
 
 
 @pytest.fixture(scope="module")
@@ -561,7 +562,7 @@ def test_epochs_are_trained_and_validated_at_their_stride_and_the_best_ones_is_d
     ema: bool,
     best: int,
 ) -> None:
-    monkeypatch.setattr(schedule, "COARSE_SHARE", 0.5)
+    monkeypatch.setattr(phases, "COARSE_SHARE", 0.5)
     strides: dict[str, list[int]] = {"train": [], "val": [], "statistics": []}
 
     def stride_of(model: Any) -> int:
@@ -600,6 +601,40 @@ def test_epochs_are_trained_and_validated_at_their_stride_and_the_best_ones_is_d
     assert torch.load(whole.model_path, weights_only=True)["output_stride"] == delivered
     assert result_of(whole)["metrics"]["output_stride"] == delivered
     assert [int(row["output_stride"]) for row in timeless(whole.history_path)] == trained
+    train_with_a_stop_after_each_step(halting)
+    assert equal(weights_of(whole), weights_of(halting))
+    assert result_of(whole)["metrics"] == result_of(halting)["metrics"]
+
+
+def test_progressive_size_trains_on_smaller_images_first_and_validates_at_full_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache_dir = write_cache(tmp_path / "cache", train=5, val=2, test=2, height=64, width=48)
+    sizes: dict[str, list[tuple[int, ...]]] = {"train": [], "val": []}
+
+    def stepped(current: run.Run, batch: Any) -> float:
+        assert batch.images.shape[2:] == batch.masks.shape[1:]
+        sizes["train"].append(tuple(batch.masks.shape[1:]))
+        return train_step(current, batch)
+
+    def evaluated(model: Any, *rest: Any) -> Any:
+        hook = model.register_forward_pre_hook(lambda _model, given: sizes["val"].append(tuple(given[0].shape[2:])))
+        try:
+            return evaluate(model, *rest)
+        finally:
+            hook.remove()
+
+    train_step, evaluate = loop.train_step, validation.evaluation.evaluate
+    whole, halting = (
+        training_spec(tmp_path / name, cache_dir, epochs=4, progressive_size=True) for name in ("whole", "halting")
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "train_step", stepped)
+        patch.setattr(validation.evaluation, "evaluate", evaluated)
+        loop.train(whole, StopFlag())
+    assert sizes["train"] == [(48, 32)] * 3 + [(64, 48)] * 9
+    assert set(sizes["val"]) == {(64, 48)}
+    assert [row["image_size"] for row in timeless(whole.history_path)] == ["48x32", "64x48", "64x48", "64x48"]
     train_with_a_stop_after_each_step(halting)
     assert equal(weights_of(whole), weights_of(halting))
     assert result_of(whole)["metrics"] == result_of(halting)["metrics"]

@@ -5,13 +5,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from segdrop.training.pace import Pace
+from segdrop.training.phases import Phases
 from segdrop.training.plan import Plan, Speed, Workload
 
-SPEED = Speed({8: 2.0, 16: 1.0}, validation_image={8: 0.5, 16: 0.25}, epoch_end=3.0)
+SPEED = Speed({"8": 2.0, "16": 1.0}, validation_image={"8": 0.5, "16": 0.25}, epoch_end=3.0)
 
 
 def workload(epochs: int = 10, steps: int = 20, coarse_share: float = 0.0) -> Workload:
-    return Workload(Plan(epochs, steps), coarse_share, validation_images=8, test_images=4)
+    return Workload(Plan(epochs, steps), Phases(coarse_share), validation_images=8, test_images=4)
 
 
 def test_a_run_takes_its_steps_its_validations_and_the_test() -> None:
@@ -24,15 +25,26 @@ def test_a_run_takes_its_steps_its_validations_and_the_test() -> None:
 
 def test_coarse_epochs_count_at_their_own_speed() -> None:
     asked = workload(epochs=4, coarse_share=0.5)
-    assert asked.strides() == [16, 8]
     coarse, fine = 20 * 1.0 + 8 * 0.25 + 3.0, 20 * 2.0 + 8 * 0.5 + 3.0
     assert asked.seconds(asked.plan, SPEED) == 2 * coarse + 2 * fine + 4 * 0.5
     after_three_steps = asked.seconds(asked.plan, SPEED, epochs_done=1, steps_done=3)
     assert after_three_steps == pytest.approx(coarse - 3 * 1.0 + 2 * fine + 4 * 0.5)
 
 
+def test_epochs_of_small_images_count_at_their_own_speed_but_for_their_validation() -> None:
+    asked = Workload(Plan(4, 20), Phases(coarse=0.5, small=0.25), 8, 4)
+    speed = Speed({**SPEED.step, "16 at 0.75": 0.75}, SPEED.validation_image, SPEED.epoch_end)
+    plain = workload(epochs=4, coarse_share=0.5)
+    assert asked.seconds(asked.plan, speed) == plain.seconds(plain.plan, SPEED) - 20 * 0.25
+    pace = Pace(asked, asked.plan, speed)
+    for _ in range(4):
+        pace.step_done(0, 0.5)
+    assert pace.speed is not None
+    assert pace.speed.step == {"8": 2.0, "16": 1.0, "16 at 0.75": 0.5}
+
+
 def test_epochs_that_are_not_validated_take_less() -> None:
-    whole, asked = workload(epochs=4), Workload(Plan(4, 20), 0.0, 8, 4, validate_every=4)
+    whole, asked = workload(epochs=4), Workload(Plan(4, 20), Phases(validate_every=4), 8, 4)
     assert asked.seconds(asked.plan, SPEED) == whole.seconds(whole.plan, SPEED) - 2 * 8 * 0.5
     done = {"epochs_done": 2, "steps_done": 5}
     assert asked.seconds(asked.plan, SPEED, **done) == whole.seconds(whole.plan, SPEED, **done) - 8 * 0.5
@@ -71,7 +83,7 @@ def test_run_that_fell_behind_ends_with_the_epoch_that_is_done() -> None:
 def test_a_fitted_plan_is_the_longest_that_ends_in_time(
     epochs: int, steps: int, budget: float, step_seconds: float, done: int
 ) -> None:
-    asked, speed = workload(epochs, steps), Speed({8: step_seconds}, {8: 0.5}, 3.0)
+    asked, speed = workload(epochs, steps), Speed({"8": step_seconds}, {"8": 0.5}, 3.0)
     done = min(done, epochs)
     plan = asked.fitted(speed, budget, done)
     assert max(1, done) <= plan.epochs <= epochs
@@ -93,9 +105,9 @@ def test_pace_goes_by_what_was_known_until_it_has_seen_some_steps_itself() -> No
         pace.step_done(0, 4.0)
     assert pace.speed == SPEED
     pace.step_done(0, 4.0)
-    assert pace.speed == Speed({8: 4.0, 16: 1.0}, {8: 0.5, 16: 0.25}, 3.0)
+    assert pace.speed == Speed({"8": 4.0, "16": 1.0}, {"8": 0.5, "16": 0.25}, 3.0)
     pace.epoch_done(0, validation_seconds=16.0, other_seconds=1.0)
-    assert pace.speed == Speed({8: 4.0, 16: 1.0}, {8: 2.0, 16: 0.25}, 1.0)
+    assert pace.speed == Speed({"8": 4.0, "16": 1.0}, {"8": 2.0, "16": 0.25}, 1.0)
     assert pace.seconds_left(9, 0) == 20 * 4.0 + 8 * 2.0 + 1.0 + 4 * 2.0
 
 
@@ -107,4 +119,4 @@ def test_the_first_step_at_each_stride_which_prepares_the_kernels_is_not_taken_f
         for _ in range(3):
             pace.step_done(epoch, seconds)
     assert pace.speed is not None
-    assert pace.speed.step == {16: 5.0, 8: 7.0}
+    assert pace.speed.step == {"16": 5.0, "8": 7.0}

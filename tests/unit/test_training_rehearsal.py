@@ -53,7 +53,7 @@ def test_a_rehearsed_run_is_to_the_bit_the_unrehearsed_one(
     rehearsed, known = (training_spec(tmp_path / name, cache_dir, **keys) for name in ("rehearsed", "known"))
     loop.train(rehearsed, StopFlag())
     with monkeypatch.context() as patch:
-        patch.setattr(planning, "rehearse", lambda _run: Speed({8: 0.1, 16: 0.1}, {8: 0.1, 16: 0.1}, 0.1))
+        patch.setattr(planning, "rehearse", lambda _run: Speed({"8": 0.1, "16": 0.1}, {"8": 0.1, "16": 0.1}, 0.1))
         loop.train(known, StopFlag())
     assert same(state_of(rehearsed), state_of(known))
     assert result_of(rehearsed)["metrics"] == result_of(known)["metrics"]
@@ -136,7 +136,7 @@ def test_run_of_too_many_epochs_is_fitted_to_its_budget_and_not_cut_off(tmp_path
 def test_budget_for_less_than_an_epoch_gives_a_shorter_one(
     tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning, "rehearse", lambda _run: Speed({8: 10.0, 16: 10.0}, {8: 0.0, 16: 0.0}, 0.0))
+    monkeypatch.setattr(planning, "rehearse", lambda _run: Speed({"8": 10.0, "16": 10.0}, {"8": 0.0, "16": 0.0}, 0.0))
     spec = training_spec(tmp_path / "run", cache_dir, epochs=7, time_budget_minutes=0.5)
     loop.train(spec, StopFlag())
     metrics = result_of(spec)["metrics"]

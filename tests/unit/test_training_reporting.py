@@ -6,6 +6,7 @@ import pytest
 
 from builders.clocks import Clock
 from segdrop.training.pace import Pace
+from segdrop.training.phases import Phases
 from segdrop.training.plan import Plan, Speed, Workload
 from segdrop.training.reporting import Reporter
 
@@ -18,7 +19,7 @@ def clock() -> Clock:
 @pytest.fixture
 def pace() -> Pace:
     plan = Plan(epochs=2, steps=10)
-    return Pace(Workload(plan, 0.0, validation_images=6, test_images=0), plan)
+    return Pace(Workload(plan, Phases(), validation_images=6, test_images=0), plan)
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_file_is_never_written_twice_within_a_second(tmp_path: Path, reporter: R
 def test_eta_is_there_before_the_first_step_and_follows_the_pace(
     tmp_path: Path, reporter: Reporter, pace: Pace, clock: Clock
 ) -> None:
-    pace.known = Speed({8: 2.0}, validation_image={8: 0.5}, epoch_end=1.0)
+    pace.known = Speed({"8": 2.0}, validation_image={"8": 0.5}, epoch_end=1.0)
     reporter.position(0, 0)
     assert read(tmp_path)["eta_seconds"] == 20 * 2.0 + 2 * (6 * 0.5 + 1.0)
     for step in range(1, 5):

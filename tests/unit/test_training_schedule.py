@@ -1,5 +1,4 @@
 import itertools
-from typing import Literal
 
 import pytest
 import torch
@@ -78,52 +77,3 @@ def test_after_the_warm_up_each_declines_as_torch_says() -> None:
 def test_schedule_that_is_not_built_is_never_silently_another() -> None:
     with pytest.raises(KeyError):
         schedule.learning_rate("exponential", 0, 10, 1.0)
-
-
-@pytest.mark.parametrize("requested", [8, 16])
-def test_output_stride_that_was_asked_for_is_that_of_every_epoch(requested: Literal[8, 16]) -> None:
-    share = schedule.coarse_share(requested)
-    assert {schedule.output_stride(share, epoch, 5) for epoch in range(5)} == {requested}
-
-
-@pytest.mark.parametrize(("share", "coarse"), [(0.0, 0), (0.5, 5), (0.75, 7), (0.8, 8)])
-def test_auto_trains_the_first_epochs_at_16_and_the_others_at_8(share: float, coarse: int) -> None:
-    strides = [schedule.output_stride(share, epoch, 10) for epoch in range(10)]
-    assert strides == [16] * coarse + [8] * (10 - coarse)
-
-
-@pytest.mark.parametrize(("epochs", "coarse"), [(1, 0), (2, 1), (4, 2), (5, 3), (10, 6), (30, 18)])
-def test_auto_never_ends_at_16_however_short_the_run(epochs: int, coarse: int) -> None:
-    share = schedule.coarse_share("auto")
-    strides = [schedule.output_stride(share, epoch, epochs) for epoch in range(epochs)]
-    assert strides == [16] * coarse + [8] * (epochs - coarse)
-
-
-def validated(every: int | Literal["auto"], share: float, epochs: int) -> list[int]:
-    """The epochs that are, from 1."""
-    return [epoch + 1 for epoch in range(epochs) if schedule.is_validated(every, share, epoch, epochs)]
-
-
-@pytest.mark.parametrize(
-    ("epochs", "expected"),
-    [
-        (1, [1]),
-        (2, [1, 2]),
-        (5, [1, 3, 4, 5]),
-        (10, [1, 3, 6, 7, 8, 9, 10]),
-        (20, [1, 3, 6, 9, 12, 13, 14, 15, 16, 17, 18, 19, 20]),
-    ],
-)
-def test_auto_validates_a_third_of_the_coarse_epochs_and_all_others(epochs: int, expected: list[int]) -> None:
-    assert validated("auto", schedule.coarse_share("auto"), epochs) == expected
-
-
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_auto_validates_every_epoch_where_each_may_be_the_best(share: float) -> None:
-    assert validated("auto", share, 10) == list(range(1, 11))
-
-
-def test_as_many_are_validated_as_asked_for_and_the_first_and_the_last() -> None:
-    assert validated(1, 0.6, 10) == list(range(1, 11))
-    assert validated(4, 0.6, 10) == [1, 4, 8, 10]
-    assert validated(100, 0.6, 10) == [1, 10]

@@ -157,3 +157,29 @@ def test_the_cached_arrays_are_never_written_to(augmentation: str) -> None:
 def test_augmentation_that_is_not_built_is_never_silently_ignored() -> None:
     with pytest.raises(KeyError):
         transform_named("cutmix", epochs=30)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((256, 256), (192, 192)),
+        ((128, 96), (96, 64)),
+        ((360, 480), (272, 352)),
+        ((33, 2048), (32, 1536)),
+        ((32, 32), (32, 32)),
+    ],
+)
+def test_smaller_sides_are_multiples_of_the_coarsest_step_and_never_too_small(
+    size: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    assert transforms.scaled(size, 0.75) == expected
+    assert transforms.scaled(size, 1.0) == size
+
+
+def test_a_shrunk_batch_keeps_image_and_mask_together_and_invents_no_class() -> None:
+    image, mask = scene(64, 96)
+    images, masks = transforms.shrunk(np.stack([image, image[:, ::-1]]), np.stack([mask, mask[:, ::-1]]), 0.75)
+    assert (images.shape, masks.shape) == ((2, 48, 64, 3), (2, 48, 64))
+    assert set(np.unique(masks)) <= set(np.unique(mask))
+    assert np.array_equal(masks[0], masks[1][:, ::-1])
+    assert np.allclose(images[0], images[1][:, ::-1], atol=1)

@@ -17,7 +17,7 @@ from segdrop import durable, logs
 from segdrop.spec import TrainingSpec
 
 BEST_NAME = "best.pth"
-_FORMAT = 4
+_FORMAT = 5
 #: keys of the request that change nothing in the run
 _IRRELEVANT = {"priority", "force"}
 

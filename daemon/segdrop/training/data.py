@@ -15,7 +15,7 @@ from torch import Tensor
 
 from segdrop.dataset.cache import CacheReader
 from segdrop.modeling.normalize import to_input
-from segdrop.training.transforms import Transform, keep
+from segdrop.training.transforms import Transform, keep, shrunk
 
 #: of a batch in training: BatchNorm after ASPP's global pooling has one value a channel and image
 LEAST_BATCH = 2
@@ -48,19 +48,24 @@ class TrainingData:
         random = np.random.default_rng([_ORDER, self.seed, epoch])
         return [self.positions[index] for index in random.permutation(len(self.positions))]
 
-    def batches(self, epoch: int, first_step: int = 0, steps: int | None = None) -> Iterator[Batch]:
-        """The epoch's batches from ``first_step`` on, up to ``steps`` in all or the end of the epoch."""
+    def batches(self, epoch: int, first_step: int = 0, steps: int | None = None, scale: float = 1.0) -> Iterator[Batch]:
+        """The epoch's batches from ``first_step`` on, up to ``steps`` in all or the end of the epoch.
+
+        With a ``scale`` below 1, images and masks are so much smaller: ``transforms.scaled``.
+        """
         order = self.order(epoch)
         for step in range(first_step, self.steps_per_epoch if steps is None else steps):
             # one expression: arrays in local variables here would live on beside the next batch's
-            yield self._batch(_filled(order, step * self.batch_size, self.batch_size), epoch)
+            yield self._batch(_filled(order, step * self.batch_size, self.batch_size), epoch, scale)
 
-    def _batch(self, chosen: list[int], epoch: int) -> Batch:
+    def _batch(self, chosen: list[int], epoch: int, scale: float) -> Batch:
         images, masks = self.reader.images(chosen), self.reader.masks(chosen)
         for row, position in enumerate(chosen):
             occurrence = chosen[:row].count(position)
             random = np.random.default_rng([_CHANGE, self.seed, epoch, position, occurrence])
             images[row], masks[row] = self.transform(images[row], masks[row], random)
+        if scale != 1:
+            images, masks = shrunk(images, masks, scale)
         return Batch(to_input(images), torch.from_numpy(masks).long())
 
     def seed_step(self, epoch: int, step: int) -> None:

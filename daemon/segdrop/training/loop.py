@@ -15,6 +15,7 @@ from segdrop.training.checkpoint import Best
 from segdrop.training.planning import fit_budget, make_plan, remember_speed
 from segdrop.training.run import Run, build
 from segdrop.training.step import require_finite, train_step
+from segdrop.training.transforms import scaled
 from segdrop.training.validation import candidate, estimate_statistics, evaluate
 
 #: of an epoch that is not validated
@@ -48,10 +49,11 @@ def train(spec: TrainingSpec, stop: StopFlag) -> None:
 def train_one_epoch(run: Run) -> None:
     """From the step that comes next to the last of the epoch."""
     progress = run.progress
-    run.model.set_output_stride(run.output_stride)
+    phase = run.phase
+    run.model.set_output_stride(phase.output_stride)
     train_mode(run.model, keeps_backbone=run.keeps_statistics)
     started = time.monotonic()
-    for batch in run.data.batches(progress.epoch, progress.step, run.plan.steps):
+    for batch in run.data.batches(progress.epoch, progress.step, run.plan.steps, phase.scale):
         run.leave_if_asked()
         loss = train_step(run, batch)
         images, seconds = len(batch.images), time.monotonic() - started
@@ -86,7 +88,7 @@ def finish_epoch(run: Run) -> None:
 
 def validate_epoch(run: Run) -> float:
     """Keep what is best; the seconds that the validation itself took."""
-    epoch, stride = run.progress.epoch + 1, run.output_stride
+    epoch, stride = run.progress.epoch + 1, run.phase.output_stride
     estimate_statistics(run)
     started = time.monotonic()
     measured = evaluate(run, run.reader.index.val, stride)
@@ -128,10 +130,11 @@ def is_over(run: Run) -> bool:
 
 def record_epoch(run: Run, measured: Mapping[str, Any]) -> None:
     """A row of the history, and the log line; None stands for what is not known."""
-    progress = run.progress
+    progress, index = run.progress, run.reader.index
     row = {
         "epoch": progress.epoch + 1,
-        "output_stride": run.output_stride,
+        "output_stride": run.phase.output_stride,
+        "image_size": "{}x{}".format(*scaled((index.height, index.width), run.phase.scale)),
         "loss": progress.loss_sum / progress.image_count,
         "val_loss": measured["loss"],
         "mean_iou": measured["mean_iou"],

@@ -3,10 +3,10 @@
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
+from segdrop.training.phases import Phase
 from segdrop.training.plan import Plan, Speed, Workload
-from segdrop.training.schedule import output_stride
 
-#: the first step at an output stride prepares the kernels; after so many more, this process's own are believed
+#: the first step of a phase prepares the kernels; after so many more, this process's own are believed
 _FEWEST_STEPS = 3
 
 
@@ -32,8 +32,8 @@ class Pace:
     workload: Workload
     plan: Plan
     known: Speed | None = None
-    _steps: dict[int, _Mean] = field(default_factory=lambda: defaultdict(_Mean))
-    _validation_image: dict[int, float] = field(default_factory=dict)
+    _steps: dict[str, _Mean] = field(default_factory=lambda: defaultdict(_Mean))
+    _validation_image: dict[str, float] = field(default_factory=dict)
     _epoch_end: float | None = None
 
     @property
@@ -41,7 +41,7 @@ class Pace:
         """``None`` before anything is known."""
         if self.known is None:
             return None
-        own = {stride: mean.seconds for stride, mean in self._steps.items() if mean.count > _FEWEST_STEPS}
+        own = {name: mean.seconds for name, mean in self._steps.items() if mean.count > _FEWEST_STEPS}
         return Speed(
             {**self.known.step, **own},
             validation_image={**self.known.validation_image, **self._validation_image},
@@ -50,7 +50,7 @@ class Pace:
 
     def step_done(self, epoch: int, seconds: float) -> None:
         """A step of ``epoch``, from 0, took so long."""
-        mean = self._steps[output_stride(self.workload.coarse_share, epoch, self.plan.epochs)]
+        mean = self._steps[self._phase(epoch).name]
         mean.count += 1
         mean.total += seconds if mean.count > 1 else 0.0
 
@@ -58,8 +58,11 @@ class Pace:
         """What came after the steps of ``epoch``, from 0, took so long; of one that was validated."""
         self._epoch_end = other_seconds
         if self.workload.validation_images:
-            stride = output_stride(self.workload.coarse_share, epoch, self.plan.epochs)
-            self._validation_image[stride] = validation_seconds / self.workload.validation_images
+            name = self._phase(epoch).validated.name
+            self._validation_image[name] = validation_seconds / self.workload.validation_images
+
+    def _phase(self, epoch: int) -> Phase:
+        return self.workload.phases.phase(epoch, self.plan.epochs)
 
     def seconds_left(self, epoch: int, step: int) -> float | None:
         """When ``step`` of ``epoch`` comes next; ``None`` before anything is known."""

@@ -6,17 +6,16 @@ A time budget changes the plan and not merely the end: the learning rate comes d
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-from segdrop.training.schedule import is_validated, output_stride
+from segdrop.training.phases import Phases
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """What this host needs for a run like this one, in seconds."""
+    """What this host needs for a run like this one, in seconds; by the names of phases."""
 
-    step: Mapping[int, float]  #: of training, by output stride
-    validation_image: Mapping[int, float]  #: by output stride
+    step: Mapping[str, float]  #: of training
+    validation_image: Mapping[str, float]
     epoch_end: float  #: besides the validation: statistics are estimated, weights saved
 
 
@@ -33,31 +32,23 @@ class Workload:
     """What the request and the dataset ask for."""
 
     plan: Plan
-    coarse_share: float  #: of the epochs, at an output stride of 16
+    phases: Phases
     validation_images: int
     test_images: int
-    validate_every: int | Literal["auto"] = 1
-
-    def strides(self) -> list[int]:
-        """The output strides that are trained at, in the order of the epochs."""
-        epochs = self.plan.epochs
-        return list(dict.fromkeys(output_stride(self.coarse_share, epoch, epochs) for epoch in (0, epochs - 1)))
 
     def seconds(self, plan: Plan, speed: Speed, epochs_done: int = 0, steps_done: int = 0) -> float:
         """Until the end of the run, when ``steps_done`` steps of the epoch after ``epochs_done`` are done."""
         seconds = sum(self._epoch_seconds(plan, speed, epoch) for epoch in range(epochs_done, plan.epochs))
         if epochs_done < plan.epochs:
-            seconds -= steps_done * speed.step[output_stride(self.coarse_share, epochs_done, plan.epochs)]
-        last = output_stride(self.coarse_share, plan.epochs - 1, plan.epochs)
-        return seconds + self.test_images * speed.validation_image[last]
+            seconds -= steps_done * speed.step[self.phases.phase(epochs_done, plan.epochs).name]
+        last = self.phases.phase(plan.epochs - 1, plan.epochs)
+        return seconds + self.test_images * speed.validation_image[last.validated.name]
 
     def _epoch_seconds(self, plan: Plan, speed: Speed, epoch: int) -> float:
-        stride = output_stride(self.coarse_share, epoch, plan.epochs)
-        images = self.validation_images if self.is_validated(epoch, plan.epochs) else 0
-        return plan.steps * speed.step[stride] + images * speed.validation_image[stride] + speed.epoch_end
-
-    def is_validated(self, epoch: int, epochs: int) -> bool:
-        return is_validated(self.validate_every, self.coarse_share, epoch, epochs)
+        phase = self.phases.phase(epoch, plan.epochs)
+        images = self.validation_images if self.phases.is_validated(epoch, plan.epochs) else 0
+        validation = images * speed.validation_image[phase.validated.name]
+        return plan.steps * speed.step[phase.name] + validation + speed.epoch_end
 
     def fitted(self, speed: Speed, seconds_left: float, epochs_done: int = 0) -> Plan:
         """As many of the epochs as can be done in time, those that are over included.
@@ -69,6 +60,5 @@ class Workload:
         fitting = bisect_right(plans, seconds_left, key=lambda plan: self.seconds(plan, speed, epochs_done))
         if fitting or epochs_done:
             return Plan(epochs_done + fitting, self.plan.steps)
-        stride = output_stride(self.coarse_share, 0, 1)
-        idle = self.seconds(Plan(1, 0), speed)
-        return Plan(1, max(1, min(self.plan.steps, int((seconds_left - idle) / speed.step[stride]))))
+        idle, step = self.seconds(Plan(1, 0), speed), speed.step[self.phases.phase(0, 1).name]
+        return Plan(1, max(1, min(self.plan.steps, int((seconds_left - idle) / step))))

@@ -12,7 +12,7 @@ def make_plan(run: Run) -> None:
     pace, spec, progress = run.pace, run.spec, run.progress
     measurements, name = Measurements(spec.measurements_path), _speed_key(run)
     if pace.known is None:
-        pace.known = speeds.load(measurements, name, pace.workload.strides())
+        pace.known = speeds.load(measurements, name, pace.workload.phases.distinct(run.plan.epochs))
     if pace.known is None:
         pace.known = rehearse(run)
         speeds.store(measurements, name, pace.known)
@@ -21,7 +21,7 @@ def make_plan(run: Run) -> None:
     left = pace.seconds_left(progress.epoch, progress.step) or 0.0
     progress.estimated_seconds = progress.estimated_seconds or run.seconds_spent + left
     run.reporter.tick()
-    step_seconds = {f"stride_{stride}": round(seconds, 4) for stride, seconds in pace.known.step.items()}
+    step_seconds = {f"stride_{name}": round(seconds, 4) for name, seconds in pace.known.step.items()}
     logs.get().info(
         "train.planned", epochs=run.plan.epochs, steps=run.steps, eta_seconds=round(left, 1), step_seconds=step_seconds
     )

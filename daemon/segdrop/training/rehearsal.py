@@ -12,6 +12,7 @@ from segdrop import durable
 from segdrop.training import checkpoint, evaluation
 from segdrop.training.batchnorm import train_mode
 from segdrop.training.data import Batch
+from segdrop.training.phases import Phase
 from segdrop.training.plan import Speed
 from segdrop.training.run import Run
 from segdrop.training.step import update
@@ -31,9 +32,10 @@ _COPIES_SAVED = 2
 def rehearse(run: Run) -> Speed:
     """Some seconds of work, more for large images; for a run that has not begun."""
     buffers = [(buffer, buffer.clone()) for buffer in run.model.buffers()]
-    strides = run.pace.workload.strides()
-    steps = {stride: _step_seconds(run, stride) for stride in strides}
-    validation = {stride: _validation_seconds(run, stride) for stride in strides}
+    phases = run.pace.workload.phases.distinct(run.plan.epochs)
+    steps = {phase.name: _step_seconds(run, phase) for phase in phases}
+    validated = dict.fromkeys(phase.validated for phase in phases)
+    validation = {phase.name: _validation_seconds(run, phase.output_stride) for phase in validated}
     epoch_end = _saving_seconds(run) + statistics_images(run) * _STATISTICS_COST * min(validation.values())
     run.optimizer.zero_grad(set_to_none=True)
     run.optimizer.state.clear()
@@ -43,12 +45,12 @@ def rehearse(run: Run) -> Speed:
     return Speed(steps, validation, epoch_end)
 
 
-def _step_seconds(run: Run, stride: int) -> float:
-    run.model.set_output_stride(stride)
+def _step_seconds(run: Run, phase: Phase) -> float:
+    run.model.set_output_stride(phase.output_stride)
     train_mode(run.model, keeps_backbone=run.keeps_statistics)
     times: list[float] = []
     started = time.monotonic()
-    for batch in run.data.batches(epoch=0):
+    for batch in run.data.batches(epoch=0, scale=phase.scale):
         run.leave_if_asked()
         times.append(_timed_update(run, batch, started))
         slow = times[0] > _SLOW_SECONDS

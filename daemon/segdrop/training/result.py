@@ -20,6 +20,7 @@ from segdrop.training.checkpoint import Best, Progress, write_tensors
 HISTORY_COLUMNS = (
     "epoch",
     "output_stride",
+    "image_size",
     "loss",
     "val_loss",
     "mean_iou",

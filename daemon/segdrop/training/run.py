@@ -15,7 +15,7 @@ from segdrop.modeling.precision import Host, choose_device, host_name, prepare_h
 from segdrop.modeling.weights import Initialisation, initialise
 from segdrop.request import Request
 from segdrop.spec import TrainingSpec
-from segdrop.training import checkpoint, freezing, optim, regularization, schedule
+from segdrop.training import checkpoint, freezing, optim, phases, regularization, schedule
 from segdrop.training.averaging import Average
 from segdrop.training.batchnorm import keeps_statistics
 from segdrop.training.checkpoint import Progress
@@ -25,6 +25,7 @@ from segdrop.training.loss import Criterion, build_criterion
 from segdrop.training.measurements import Measurements
 from segdrop.training.optim import Recipe
 from segdrop.training.pace import Pace
+from segdrop.training.phases import Phase
 from segdrop.training.plan import Plan, Speed, Workload
 from segdrop.training.reporting import Reporter
 from segdrop.training.transforms import transform_named
@@ -69,14 +70,14 @@ class Run:
         return self.progress.epoch * self.plan.steps + self.progress.step
 
     @property
-    def output_stride(self) -> int:
+    def phase(self) -> Phase:
         """Of the epoch that comes next, or goes on."""
-        return schedule.output_stride(self.pace.workload.coarse_share, self.progress.epoch, self.plan.epochs)
+        return self.pace.workload.phases.phase(self.progress.epoch, self.plan.epochs)
 
     @property
     def is_validation_due(self) -> bool:
         """After the epoch that goes on."""
-        return self.pace.workload.is_validated(self.progress.epoch, self.plan.epochs)
+        return self.pace.workload.phases.is_validated(self.progress.epoch, self.plan.epochs)
 
     @property
     def seconds_spent(self) -> float:
@@ -181,15 +182,7 @@ def _host(spec: TrainingSpec) -> Host:
 def _pace(request: Request, data: TrainingData, progress: Progress) -> Pace:
     index = data.reader.index
     asked = Plan(request.epochs or 1, data.steps_per_epoch)
-    # where any epoch may be the last one, and where each one's weights are kept, each is validated
-    is_regular = request.time_budget_minutes is None and not request.keep_checkpoints
-    workload = Workload(
-        asked,
-        schedule.coarse_share(request.output_stride),
-        len(index.val),
-        len(index.test),
-        request.validate_every if is_regular else 1,
-    )
+    workload = Workload(asked, phases.requested(request), len(index.val), len(index.test))
     return Pace(
         workload,
         plan=Plan(**progress.plan) if progress.plan else asked,

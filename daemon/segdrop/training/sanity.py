@@ -46,6 +46,7 @@ def simplify(spec: TrainingSpec, reader: CacheReader) -> TrainingSpec:
         "optimizer": "sgd" if asked.optimizer == "sgd" else "adamw",  # Muon does not settle at a constant rate
         "schedule": "constant",
         "output_stride": 8 if asked.output_stride == "auto" else asked.output_stride,
+        "progressive_size": False,
         "ema": False,
         "early_stopping_patience": None,
         "validate_every": 1,

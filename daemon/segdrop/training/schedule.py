@@ -1,8 +1,7 @@
-"""What changes during a run, as pure functions of where it is: a resumed run needs no scheduler's state."""
+"""The learning rate as a pure function of where a run is: one that is resumed needs no scheduler's state."""
 
 import math
 from collections.abc import Callable
-from typing import Literal
 
 #: Smith and Topin, "Super-Convergence", 2018 (arXiv 1708.07120), in the shape of torch's OneCycleLR, which rises for
 #: 0.3 of the steps. On CamVid (128 pixels, 10 epochs from random weights, three seeds) mean IoU was 0.508 with that,
@@ -15,15 +14,6 @@ _FINAL_DIVISOR = 25e4
 _WARM_UP_SHARE = 0.05
 #: DeepLab (Chen et al., arXiv 1606.00915, 4.1), per step
 _POLY_POWER = 0.9
-
-#: Of the epochs, the first ones, which ``output_stride: auto`` trains at 16, as DeepLab does (arXiv 1706.05587, 4). On
-#: CamVid, 10 epochs, one seed, 0.6 gave a mean IoU of 0.511 and 0.8 of 0.494 at 128 pixels; at 256 pixels 0.6 gave
-#: 0.604, and so did 8 throughout.
-COARSE_SHARE = 0.6
-
-
-#: Epochs from one validation to the next, at an output stride of 16 in a run that ends at 8: none of those is the best.
-_COARSE_INTERVAL = 3
 
 
 def learning_rate(schedule: str, step: int, steps: int, peak: float) -> float:
@@ -59,20 +49,3 @@ _DECLINES: dict[str, Callable[[float], float]] = {
     "cosine": lambda share: _cosine(1.0, 0.0, share),
     "constant": lambda _share: 1.0,
 }
-
-
-def coarse_share(requested: Literal["auto", 8, 16]) -> float:
-    """Of the epochs, those trained at an output stride of 16, by a request's ``output_stride``."""
-    return COARSE_SHARE if requested == "auto" else float(requested == 16)  # noqa: PLR2004
-
-
-def output_stride(coarse: float, epoch: int, epochs: int) -> int:
-    """What ``epoch`` (0 to epochs - 1) is trained and validated at, where a share of the epochs is at 16."""
-    return 16 if epoch < int(coarse * epochs) else 8
-
-
-def is_validated(every: int | Literal["auto"], coarse: float, epoch: int, epochs: int) -> bool:
-    """Whether ``epoch`` (0 to epochs - 1) is, by a request's ``validate_every``: the first and the last always are."""
-    if every == "auto":
-        every = _COARSE_INTERVAL if coarse < 1 and output_stride(coarse, epoch, epochs) == 16 else 1  # noqa: PLR2004
-    return epoch in (0, epochs - 1) or (epoch + 1) % every == 0

@@ -1,11 +1,12 @@
 """How fast runs like this one were on this host."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 from segdrop.modeling.precision import Host
 from segdrop.request import Request
 from segdrop.training.measurements import Measurements
+from segdrop.training.phases import Phase
 from segdrop.training.plan import Speed
 
 
@@ -26,19 +27,19 @@ def key(request: Request, optimizer: str, frozen_stages: int, host: Host) -> str
     return ", ".join(parts)
 
 
-def load(known: Measurements, name: str, strides: list[int]) -> Speed | None:
-    """None where nothing is known, or not for all of the output strides."""
+def load(known: Measurements, name: str, phases: Iterable[Phase]) -> Speed | None:
+    """None where nothing is known, or not for all of the phases."""
     entry = known.get(name)
     try:
-        speed = Speed(_by_stride(entry["step"]), _by_stride(entry["validation_image"]), float(entry["epoch_end"]))
+        speed = Speed(_seconds(entry["step"]), _seconds(entry["validation_image"]), float(entry["epoch_end"]))
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
-    return speed if speed.step.keys() & speed.validation_image.keys() >= set(strides) else None
+    is_complete = all(phase.name in speed.step and phase.validated.name in speed.validation_image for phase in phases)
+    return speed if is_complete else None
 
 
-def _by_stride(entry: Mapping[str, float]) -> dict[int, float]:
-    """JSON has names only."""
-    return {int(stride): float(seconds) for stride, seconds in entry.items()}
+def _seconds(entry: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(seconds) for name, seconds in entry.items()}
 
 
 def store(known: Measurements, name: str, speed: Speed) -> None:

@@ -26,6 +26,8 @@ _STRONG_SCALE_RANGE = (0.5, 2.0)
 #: each change of colour, every second time: SSD (Liu et al., arXiv 1512.02325), MMSegmentation's
 #: PhotoMetricDistortion. Brightness in values of 255, hue in degrees
 _BRIGHTNESS, _CONTRAST_RANGE, _SATURATION_RANGE, _HUE = 32.0, (0.5, 1.5), (0.5, 1.5), 18.0
+#: a request's
+_LEAST_SIDE = 32
 _LEVELS = np.arange(256, dtype=np.float64)
 #: normalize.MEAN in 0..255
 _PADDING_COLOUR = (124, 116, 104)
@@ -61,6 +63,23 @@ def strong(image: Pixels, mask: Pixels, random: np.random.Generator) -> Pair:
     """As ``standard``, with wider factors, and other brightness, contrast, saturation and hue."""
     image, mask = flip(image, mask, random)
     return _zoom(_recolour(image, random), mask, _STRONG_SCALE_RANGE, random)
+
+
+def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """(height, width) by a factor up to 1, as multiples of 16 pixels, the step of the coarsest features."""
+    if scale == 1:
+        return size
+    height, width = (min(side, max(_LEAST_SIDE, round(side * scale / 16) * 16)) for side in size)
+    return height, width
+
+
+def shrunk(images: Pixels, masks: Pixels, scale: float) -> Pair:
+    """A batch, (N, H, W, 3) and (N, H, W), at a smaller size."""
+    height, width = masks.shape[1:]
+    small_height, small_width = scaled((height, width), scale)
+    box = (0, 0, width, height)
+    pairs = [_resized(*pair, (small_width, small_height), box) for pair in zip(images, masks, strict=True)]
+    return np.stack([image for image, _ in pairs]), np.stack([mask for _, mask in pairs])
 
 
 def _recolour(image: Pixels, random: np.random.Generator) -> Pixels:

@@ -22,7 +22,7 @@ def estimate_statistics(run: Run) -> None:
     train, batch_size, seed = run.reader.index.train, run.data.batch_size, run.data.seed
     sample = sample_batches(run.reader, train, batch_size, seed, limit=statistics_images(run))
     model = candidate(run)
-    model.set_output_stride(run.output_stride)
+    model.set_output_stride(run.phase.output_stride)
     reestimate_statistics(model, run.host, sample, run.leave_if_asked, keeps_backbone=run.keeps_statistics)
 
 
