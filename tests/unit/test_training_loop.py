@@ -42,7 +42,7 @@ pytestmark = pytest.mark.usefixtures("tiny_model", "known_speed")
 @pytest.fixture
 def known_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the rehearsal costs and leaves is tested in test_training_rehearsal.py; here steps and looks are counted."""
-    seconds = dict.fromkeys(("8", "16", "16 at 0.75"), 0.1)
+    seconds = dict.fromkeys(("8", "16", "16@0.75"), 0.1)
     monkeypatch.setattr(planning, "rehearse", lambda _run: Speed(seconds, seconds, 0.1))
 
 
@@ -415,7 +415,7 @@ def test_best_epoch_is_the_one_delivered_and_the_later_of_equals(
 
     evaluate = loop.evaluate
     monkeypatch.setattr(loop, "evaluate", scored)
-    spec = training_spec(tmp_path / "run", cache_dir, epochs=4)
+    spec = training_spec(tmp_path / "run", cache_dir, epochs=4, validate_every=1)
     loop.train(spec, StopFlag())
     assert result_of(spec)["metrics"]["best_epoch"] == 3
     assert equal(torch.load(spec.model_path, weights_only=True)["state_dict"], epochs[3])
@@ -454,7 +454,7 @@ def test_patience_ends_the_run_and_what_was_done_is_told(
 ) -> None:
     score_validations(monkeypatch, scores)
     whole, halting = (
-        training_spec(tmp_path / name, cache_dir, epochs=5, early_stopping_patience=patience)
+        training_spec(tmp_path / name, cache_dir, epochs=5, early_stopping_patience=patience, validate_every=1)
         for name in ("whole", "halting")
     )
     loop.train(whole, StopFlag())

@@ -50,7 +50,7 @@ def test_every_phase_is_told_once_in_order() -> None:
     phases = asked(progressive_size=True)
     assert phases.distinct(10) == [Phase(16, 0.75), Phase(16), Phase(8)]
     assert phases.distinct(1) == [Phase(8)]
-    assert [phase.name for phase in phases.distinct(10)] == ["16 at 0.75", "16", "8"]
+    assert [phase.name for phase in phases.distinct(10)] == ["16@0.75", "16", "8"]
     assert {phase.validated for phase in phases.distinct(10)} == {Phase(16), Phase(8)}
 
 

@@ -33,14 +33,14 @@ def test_coarse_epochs_count_at_their_own_speed() -> None:
 
 def test_epochs_of_small_images_count_at_their_own_speed_but_for_their_validation() -> None:
     asked = Workload(Plan(4, 20), Phases(coarse=0.5, small=0.25), 8, 4)
-    speed = Speed({**SPEED.step, "16 at 0.75": 0.75}, SPEED.validation_image, SPEED.epoch_end)
+    speed = Speed({**SPEED.step, "16@0.75": 0.75}, SPEED.validation_image, SPEED.epoch_end)
     plain = workload(epochs=4, coarse_share=0.5)
     assert asked.seconds(asked.plan, speed) == plain.seconds(plain.plan, SPEED) - 20 * 0.25
     pace = Pace(asked, asked.plan, speed)
     for _ in range(4):
         pace.step_done(0, 0.5)
     assert pace.speed is not None
-    assert pace.speed.step == {"8": 2.0, "16": 1.0, "16 at 0.75": 0.5}
+    assert pace.speed.step == {"8": 2.0, "16": 1.0, "16@0.75": 0.5}
 
 
 def test_epochs_that_are_not_validated_take_less() -> None:

@@ -30,7 +30,7 @@ class Phase(NamedTuple):
 
     @property
     def name(self) -> str:
-        return f"{self.output_stride}" if self.scale == 1 else f"{self.output_stride} at {self.scale:g}"
+        return f"{self.output_stride}" if self.scale == 1 else f"{self.output_stride}@{self.scale:g}"
 
     @property
     def validated(self) -> "Phase":
