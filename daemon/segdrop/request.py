@@ -89,8 +89,8 @@ class Request(BaseModel):
     )
     validate_every: Annotated[int, Field(ge=1)] | Auto = Field(
         "auto",
-        description="Epochs from one validation to the next; the first and the last always have one. `auto`: each, and "
-        "every third of those that `output_stride: auto` trains at 16.",
+        description="Epochs from one validation to the next; the first and the last always have one. `auto`: all, but "
+        "only every third of those that are trained coarser or smaller than the last ones.",
     )
     keep_checkpoints: bool = Field(default=False, description="Every epoch's weights in the result, in checkpoints/.")
     val_fraction: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = Field(

@@ -44,8 +44,15 @@ def same(one: Any, other: Any) -> bool:
 
 @pytest.mark.parametrize(
     "keys",
-    [{}, {"optimizer": "adamw"}, {"optimizer": "sgd"}, {"ema": True}, {"output_stride": 16}],
-    ids=["muon", "adamw", "sgd", "ema", "stride-16"],
+    [
+        {},
+        {"optimizer": "adamw"},
+        {"optimizer": "sgd"},
+        {"ema": True},
+        {"output_stride": 16},
+        {"progressive_size": True, "epochs": 4},
+    ],
+    ids=["muon", "adamw", "sgd", "ema", "stride-16", "progressive"],
 )
 def test_a_rehearsed_run_is_to_the_bit_the_unrehearsed_one(
     tmp_path: Path, cache_dir: Path, keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
@@ -53,7 +60,8 @@ def test_a_rehearsed_run_is_to_the_bit_the_unrehearsed_one(
     rehearsed, known = (training_spec(tmp_path / name, cache_dir, **keys) for name in ("rehearsed", "known"))
     loop.train(rehearsed, StopFlag())
     with monkeypatch.context() as patch:
-        patch.setattr(planning, "rehearse", lambda _run: Speed({"8": 0.1, "16": 0.1}, {"8": 0.1, "16": 0.1}, 0.1))
+        seconds = dict.fromkeys(("8", "16", "16@0.75"), 0.1)
+        patch.setattr(planning, "rehearse", lambda _run: Speed(seconds, seconds, 0.1))
         loop.train(known, StopFlag())
     assert same(state_of(rehearsed), state_of(known))
     assert result_of(rehearsed)["metrics"] == result_of(known)["metrics"]

@@ -18,7 +18,8 @@ COARSE_SHARE = 0.6
 SMALL_SHARE = 0.3
 #: of their sides
 SMALL_SCALE = 0.75
-#: Epochs from one validation to the next, at an output stride of 16 in a run that ends at 8: none of those is the best.
+#: Epochs from one validation to the next, where they are trained otherwise than the last ones: hardly ever is one of
+#: those the best.
 _COARSE_INTERVAL = 3
 
 
@@ -30,10 +31,12 @@ class Phase(NamedTuple):
 
     @property
     def name(self) -> str:
+        """For files and the log."""
         return f"{self.output_stride}" if self.scale == 1 else f"{self.output_stride}@{self.scale:g}"
 
     @property
     def validated(self) -> "Phase":
+        """What its validation is like."""
         return Phase(self.output_stride)
 
 

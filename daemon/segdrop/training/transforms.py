@@ -26,7 +26,7 @@ _STRONG_SCALE_RANGE = (0.5, 2.0)
 #: each change of colour, every second time: SSD (Liu et al., arXiv 1512.02325), MMSegmentation's
 #: PhotoMetricDistortion. Brightness in values of 255, hue in degrees
 _BRIGHTNESS, _CONTRAST_RANGE, _SATURATION_RANGE, _HUE = 32.0, (0.5, 1.5), (0.5, 1.5), 18.0
-#: a request's
+#: the least that a request's ``image_size`` may be
 _LEAST_SIDE = 32
 _LEVELS = np.arange(256, dtype=np.float64)
 #: normalize.MEAN in 0..255
