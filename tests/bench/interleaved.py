@@ -38,6 +38,22 @@ def compare(name: str, ours: Callable[[], object], reference: Callable[[], objec
     )
 
 
+def mean(name: str, shares: list[tuple[float, Comparison]]) -> Comparison:
+    """Of ours in parts that are done so often (shares that add up to 1), each beside the same reference."""
+
+    def together(part: Callable[[Comparison], float]) -> float:
+        return sum(share * part(row) for share, row in shares)
+
+    return Comparison(
+        name=name,
+        ours_seconds=together(lambda row: row.ours_seconds),
+        reference_seconds=together(lambda row: row.reference_seconds),
+        ratio=1 / together(lambda row: 1 / row.ratio),
+        lowest=1 / together(lambda row: 1 / row.lowest),
+        highest=1 / together(lambda row: 1 / row.highest),
+    )
+
+
 def _repeats(ours_seconds: float, reference_seconds: float) -> int:
     return max(1, round(reference_seconds / ours_seconds))
 

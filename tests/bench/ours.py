@@ -9,6 +9,7 @@ from segdrop.dataset.cache import CacheReader
 from segdrop.spec import TrainingSpec
 from segdrop.training import loop
 from segdrop.training.batchnorm import train_mode
+from segdrop.training.phases import SMALL_SCALE, Phase
 from segdrop.training.run import build
 from segdrop.training.step import train_step
 from segdrop.training.validation import evaluate
@@ -21,17 +22,17 @@ class Trainer:
         for stale in spec.checkpoint_path.parent.glob("*.pth"):
             stale.unlink()
         self._run = build(spec, StopFlag(), CacheReader(spec.cache_dir))
-        self._steps = self._endless()
+        self._steps = {scale: self._endless(scale) for scale in (1.0, SMALL_SCALE)}
 
-    def step(self, stride: int) -> None:
+    def step(self, phase: Phase) -> None:
         """Load a batch and take a step."""
-        self._run.model.set_output_stride(stride)
-        next(self._steps)
+        self._run.model.set_output_stride(phase.output_stride)
+        next(self._steps[phase.scale])
 
-    def _endless(self) -> Iterator[None]:
+    def _endless(self, scale: float) -> Iterator[None]:
         run = self._run
         while True:
-            for batch in run.data.batches(epoch=0):
+            for batch in run.data.batches(epoch=0, scale=scale):
                 train_mode(run.model, keeps_backbone=run.keeps_statistics)
                 train_step(run, batch)
                 yield
