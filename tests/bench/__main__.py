@@ -13,7 +13,7 @@ import torch
 
 from bench import dataset_check, learning, ours, recipes, smp_lightning, whole_job
 from bench.dataset import BenchData, prepare
-from bench.interleaved import Comparison, compare, mean
+from bench.interleaved import Comparison, compare, compare_all, mean
 from bench.naive import first_implementation, torchvision_recipe
 from segdrop import __version__
 from segdrop.modeling.precision import available_threads, cpu_name
@@ -97,16 +97,13 @@ def training(data: BenchData, size: int, rounds: int) -> Iterator[Comparison]:
     train, val = data.pairs(spec, "train"), data.pairs(spec, "val")
     with ours.start(spec) as trainer:
         naive = first_implementation(train, val, classes)
-        fine, theirs = partial(trainer, "step", Phase(8)), naive.steps().__next__
-        name = f"training step, 8 images of {size} x {size}: a first implementation"
-        rows = {Phase(8): compare(name, fine, theirs, rounds)}
-        yield rows[Phase(8)]
+        planned = phases.requested(spec.request)
+        measured = planned.distinct(EPOCHS)[::-1] if size == LARGE else [Phase(8)]
+        steps = {_name(phase, size): partial(trainer, "step", phase) for phase in measured}
+        rows = dict(zip(measured, compare_all(steps, naive.steps().__next__, rounds), strict=True))
+        yield from rows.values()
         if size != LARGE:
             return
-        planned = phases.requested(spec.request)
-        for phase in reversed(planned.distinct(EPOCHS)[:-1]):
-            rows[phase] = compare(_name(phase, size), partial(trainer, "step", phase), theirs, rounds)
-            yield rows[phase]
         epochs = [(1 / EPOCHS, rows[planned.phase(epoch, EPOCHS)]) for epoch in range(EPOCHS)]
         yield mean(f"the mean of a default run of {EPOCHS} epochs, from these rows", epochs)
         yield compare(
@@ -115,6 +112,7 @@ def training(data: BenchData, size: int, rounds: int) -> Iterator[Comparison]:
             partial(naive.validate, data.classes, VALIDATION_IMAGES),
             rounds,
         )
+        fine = partial(trainer, "step", Phase(8))
         theirs = torchvision_recipe(train, val, classes).steps().__next__
         yield compare("training step: torchvision's recipe", fine, theirs, rounds)
         if smp_lightning.is_installed():
@@ -124,8 +122,10 @@ def training(data: BenchData, size: int, rounds: int) -> Iterator[Comparison]:
 
 
 def _name(phase: Phase, size: int) -> str:
-    name = f"the same at output stride {phase.output_stride}"
-    return name if phase.scale == 1 else name + ", images of {} x {}".format(*scaled((size, size), phase.scale))
+    images = "{} x {}".format(*scaled((size, size), phase.scale))
+    if phase == Phase(8):
+        return f"training step, 8 images of {images}: a first implementation"
+    return f"the same at output stride {phase.output_stride}" + (f", images of {images}" if phase.scale != 1 else "")
 
 
 HEAD = "| ours, and the reference | times as fast | lowest-highest |\n|---|---|---|\n"

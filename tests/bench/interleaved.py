@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 
@@ -24,14 +24,34 @@ def compare(name: str, ours: Callable[[], object], reference: Callable[[], objec
     For that, ours is done several times in a row where it is quick, as in a run of its own: the first time after the
     reference is slower, the caches being full of its data.
     """
-    ours()
-    repeats = _repeats(_seconds(ours), _seconds(reference))
-    times = [(_seconds(ours, repeats), _seconds(reference)) for _ in range(rounds)]
-    ratios = sorted(theirs / mine for mine, theirs in times)
+    (row,) = compare_all({name: ours}, reference, rounds)
+    return row
+
+
+def compare_all(
+    ours: Mapping[str, Callable[[], object]], reference: Callable[[], object], rounds: int
+) -> list[Comparison]:
+    """Several of ours, by name, in turn with each other and one reference: A B C R A B C R."""
+    for work in ours.values():
+        work()
+    once = {name: _seconds(work) for name, work in ours.items()}
+    warm = _seconds(reference)
+    repeats = {name: max(1, round(warm / seconds)) for name, seconds in once.items()}
+    mine: dict[str, list[float]] = {name: [] for name in ours}
+    theirs = []
+    for _ in range(rounds):
+        for name, work in ours.items():
+            mine[name].append(_seconds(work, repeats[name]))
+        theirs.append(_seconds(reference))
+    return [_comparison(name, times, theirs) for name, times in mine.items()]
+
+
+def _comparison(name: str, ours: list[float], reference: list[float]) -> Comparison:
+    ratios = sorted(theirs / mine for mine, theirs in zip(ours, reference, strict=True))
     return Comparison(
         name=name,
-        ours_seconds=statistics.median(mine for mine, _ in times),
-        reference_seconds=statistics.median(theirs for _, theirs in times),
+        ours_seconds=statistics.median(ours),
+        reference_seconds=statistics.median(reference),
         ratio=statistics.median(ratios),
         lowest=ratios[0],
         highest=ratios[-1],
@@ -52,10 +72,6 @@ def mean(name: str, shares: list[tuple[float, Comparison]]) -> Comparison:
         lowest=1 / together(lambda row: 1 / row.lowest),
         highest=1 / together(lambda row: 1 / row.highest),
     )
-
-
-def _repeats(ours_seconds: float, reference_seconds: float) -> int:
-    return max(1, round(reference_seconds / ours_seconds))
 
 
 def _seconds(work: Callable[[], object], repeats: int = 1) -> float:
