@@ -59,7 +59,10 @@ def _comparison(name: str, ours: list[float], reference: list[float]) -> Compari
 
 
 def mean(name: str, shares: list[tuple[float, Comparison]]) -> Comparison:
-    """Of ours in parts that are done so often (shares that add up to 1), each beside the same reference."""
+    """Of ours in parts that are done so often (shares that add up to 1), each beside the same reference.
+
+    The ratio is that of the summed times: the harmonic mean.
+    """
 
     def together(part: Callable[[Comparison], float]) -> float:
         return sum(share * part(row) for share, row in shares)
