@@ -17,13 +17,19 @@ PIP_ARGS ?= --extra-index-url https://download.pytorch.org/whl/cpu
 # The unit names these two; elsewhere than there it would not find them.
 APP := /opt/segdrop
 SERVICE_ROOT := /srv/segdrop
+# The group of those who drop files and read results. `make install PEOPLE=NAME` gives people one of their own, which the
+# daemon's user joins; without it, a root that exists keeps its group, and a new one is shared with group segdrop.
+PEOPLE ?=
+# Lines for sysusers.d(5): the group, and the daemon's user in it.
+PEOPLE_CONF = printf 'g %s -\nm segdrop %s\n' $(PEOPLE) $(PEOPLE)
+INIT_SHARED = $(APP)/bin/segdrop init --owner segdrop --people $(or $(PEOPLE),segdrop) $(SERVICE_ROOT)
 LIB := $(DESTDIR)$(PREFIX)/lib
 ETC := $(DESTDIR)/etc/segdrop
 # For the commands; the unit sets its own.
 SYSTEM_TOML := sed 's|^root = .*|root = "$(SERVICE_ROOT)"|' config/segdrop.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format lint test test-faults test-exchange bench bench-quick bench-tools run demo install activate uninstall deactivate
+.PHONY: help setup format lint generated test test-property test-faults test-exchange bench bench-quick bench-tools run demo install activate uninstall deactivate
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -41,14 +47,21 @@ format: setup ## reformat the code
 	$(BIN)/ruff format daemon tests
 	$(BIN)/ruff check --fix daemon tests
 
+generated: setup ## write what the documentation has from the code: the schemas in config/, docs/request.md, docs/errors.md
+	$(BIN)/python -m segdrop.cli.documentation
+
 lint: setup ## check format, style, types and the direction of imports
 	$(BIN)/ruff format --check daemon tests
 	$(BIN)/ruff check daemon tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: setup ## run all tests but those of the two targets below
-	$(BIN)/python -m pytest -q -m "not faults and not exchange"
+# A process for each core: many tests wait for a daemon most of their time. The tests of one file stay together.
+test: setup ## run all tests but those of the targets below
+	$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not faults and not exchange"
+
+test-property: setup ## read 5,000 generated datasets with an oddity or two (some minutes)
+	READINGS=5000 $(BIN)/python -m pytest -q tests/property/test_readings.py
 
 test-faults: setup ## run the tests with kills, full disks, real clients and services (as root, for all of them)
 	tests/faults/install-packages.sh
@@ -86,18 +99,21 @@ demo: setup ## train on a small generated dataset, in ./demo, and show what come
 
 # Settings that are there already stay. With DESTDIR (packages), files are laid out and nothing is run: the package then
 # has to bring a virtual environment in $(APP), and to do what `activate` does.
-install: ## install as a service: files below PREFIX (/usr/local) and /etc, segdrop into /opt/segdrop; DESTDIR= for packages
+install: ## install as a service: files below PREFIX (/usr/local) and /etc, segdrop into /opt/segdrop; DESTDIR= for packages, PEOPLE= for a group of their own
 	install -D -m 644 systemd/segdrop.service $(LIB)/systemd/system/segdrop.service
 	install -D -m 644 systemd/segdrop.sysusers.conf $(LIB)/sysusers.d/segdrop.conf
 	install -D -m 644 systemd/segdrop.tmpfiles.conf $(LIB)/tmpfiles.d/segdrop.conf
+	$(if $(PEOPLE),rm -f $(LIB)/sysusers.d/segdrop-people.conf)
+	$(if $(filter-out segdrop,$(PEOPLE)),$(PEOPLE_CONF) > $(LIB)/sysusers.d/segdrop-people.conf)
 	install -d $(DESTDIR)$(PREFIX)/bin $(ETC)
 	ln -sfn $(APP)/bin/segdrop $(DESTDIR)$(PREFIX)/bin/segdrop
 	test -e $(ETC)/segdrop.toml || { $(SYSTEM_TOML) > $(ETC)/segdrop.toml && chmod 644 $(ETC)/segdrop.toml; }
-	test -e $(ETC)/segdrop.env || install -m 644 config/segdrop.env.example $(ETC)/segdrop.env
+	test -e $(ETC)/segdrop.env || install -m 600 config/segdrop.env.example $(ETC)/segdrop.env
 	$(if $(DESTDIR),,$(MAKE) --no-print-directory activate)
 
-# A root that exists is left alone, and so is one that fstab mounts something on: made below a mount point, it would be
-# taken for the share as long as that is not there.
+# A root that exists is mended, as root because the service may not set setgid bits. A folder that is no root yet is left
+# alone, and so is one that fstab mounts something on: made below a mount point, a root would be taken for the share as
+# long as that is not there.
 activate:
 	@python=$(APP)/bin/python; test -x $$python || python=$(PYTHON); \
 	case "$$($$python -c 'import sys; print(sys.base_prefix)')/" in /home/*|/root/*|/run/user/*) \
@@ -105,21 +121,25 @@ activate:
 		exit 1;; esac
 	test -x $(APP)/bin/python || $(PYTHON) -m venv $(APP)
 	$(APP)/bin/python -m pip install --disable-pip-version-check -c constraints.txt $(PIP_ARGS) .
-	systemd-sysusers $(PREFIX)/lib/sysusers.d/segdrop.conf
+	systemd-sysusers $(PREFIX)/lib/sysusers.d/segdrop.conf $(wildcard $(PREFIX)/lib/sysusers.d/segdrop-people.conf)
 	systemd-tmpfiles --create $(PREFIX)/lib/tmpfiles.d/segdrop.conf
 	if test -d /run/systemd/system; then systemctl daemon-reload; fi
-	@if test -e $(SERVICE_ROOT) || findmnt --fstab --mountpoint $(SERVICE_ROOT) >/dev/null 2>&1; then \
-		echo "$(SERVICE_ROOT) is left as it is. If it is new: mount it, let segdrop:segdrop own it, and make its folders:"; \
-		echo "  setpriv --reuid segdrop --regid segdrop --init-groups $(APP)/bin/segdrop init $(SERVICE_ROOT)"; \
+	chmod -c go= $(ETC)/segdrop.env
+	@if test -e $(SERVICE_ROOT)/.segdrop-root; then \
+		$(if $(PEOPLE),$(INIT_SHARED),$(APP)/bin/segdrop init $(SERVICE_ROOT)) || \
+		echo "$(SERVICE_ROOT) could not be mended as root: \`segdrop doctor\` says what is left to do"; \
+	elif test -e $(SERVICE_ROOT) || findmnt --fstab --mountpoint $(SERVICE_ROOT) >/dev/null 2>&1; then \
+		echo "$(SERVICE_ROOT) is left as it is. If it is new: mount it, and make its folders:"; \
+		echo "  $(INIT_SHARED)"; \
 	else \
-		install -d -o segdrop -g segdrop -m 2770 $(SERVICE_ROOT) && umask 007 && \
-		setpriv --reuid segdrop --regid segdrop --init-groups $(APP)/bin/segdrop init $(SERVICE_ROOT); \
+		$(INIT_SHARED); \
 	fi
 	@echo "next: segdrop models fetch deeplabv3_resnet50, segdrop doctor, systemctl enable --now segdrop"
 
 uninstall: ## remove what `install` installed; settings that were changed, the user and the root stay
 	$(if $(DESTDIR),,$(MAKE) --no-print-directory deactivate)
 	rm -f $(LIB)/systemd/system/segdrop.service $(LIB)/sysusers.d/segdrop.conf $(LIB)/tmpfiles.d/segdrop.conf
+	rm -f $(LIB)/sysusers.d/segdrop-people.conf
 	rm -f $(DESTDIR)$(PREFIX)/bin/segdrop
 	test ! -e $(ETC)/segdrop.env || ! cmp -s config/segdrop.env.example $(ETC)/segdrop.env || rm -f $(ETC)/segdrop.env
 	test ! -e $(ETC)/segdrop.toml || ! $(SYSTEM_TOML) | cmp -s - $(ETC)/segdrop.toml || rm -f $(ETC)/segdrop.toml

@@ -1,3 +1,3 @@
 """segdrop: drop a dataset ZIP into a folder, get a trained segmentation model back."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

@@ -17,15 +17,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-#: What link(2) answers where the filesystem has no hard links (vfat, some CIFS and FUSE mounts).
+#: Errors of link(2) where the filesystem has no hard links (vfat, some CIFS and FUSE mounts), or Linux protects a file
+#: of another user from them (proc(5), ``protected_hardlinks``).
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
-_TEMPORARY_SUFFIX = ".tmp"
-#: of a folder that is being removed
+#: Suffix of a file that is being written.
+TEMPORARY_SUFFIX = ".tmp"
+#: Suffix of a folder that is being removed.
 REMOVED_SUFFIX = ".removed"
 
 
 def sync_dir(path: Path) -> None:
-    """Make the names in a folder durable."""
+    """Makes the names in a folder durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -37,7 +39,7 @@ def sync_dir(path: Path) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Make the contents of a file, written by somebody else, durable."""
+    """Makes the contents of a file durable that other code has written."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -46,13 +48,13 @@ def sync_file(path: Path) -> None:
 
 
 def make_dir(path: Path) -> None:
-    """Make a new folder; ``FileExistsError`` if the name is taken."""
+    """Makes a new folder. Raises ``FileExistsError`` if the name is taken."""
     path.mkdir()
     sync_dir(path.parent)
 
 
 def ensure_dir(path: Path) -> None:
-    """Make a folder, and those above it, unless it is there."""
+    """Makes a folder, and those above it, unless it is there."""
     if path.is_dir():
         return
     ensure_dir(path.parent)
@@ -61,12 +63,12 @@ def ensure_dir(path: Path) -> None:
 
 
 def write(path: Path, writer: Callable[[BinaryIO], object]) -> None:
-    """Replace ``path`` by what ``writer`` writes: readers see the old contents or the new, never a part.
+    """Replaces ``path`` by what ``writer`` writes: readers see the old contents or the new, never a part.
 
     The temporary name is fixed (``NAME.tmp``): each file has one writer, and what a crash leaves behind is
     overwritten by the next attempt instead of piling up.
     """
-    temporary = path.with_name(path.name + _TEMPORARY_SUFFIX)
+    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
     with temporary.open("wb") as stream:
         writer(stream)
         stream.flush()
@@ -76,51 +78,61 @@ def write(path: Path, writer: Callable[[BinaryIO], object]) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
+    """Replaces ``path`` by ``content``."""
     write(path, lambda stream: stream.write(content))
 
 
 def write_json(path: Path, value: Any) -> None:  # noqa: ANN401  (any JSON value)
-    """Replace ``path`` by ``value`` as JSON. NaN and infinity are refused: they are not JSON."""
+    """Replaces ``path`` by ``value`` as JSON. Raises ``ValueError`` for NaN and infinity, which are not JSON."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(path, text.encode("utf-8", "surrogateescape") + b"\n")
 
 
-def replace_quickly(path: Path, content: bytes, temporary: Path | None = None) -> None:
-    """Replace ``path`` in one step, without waiting for the disk.
+def replace_quickly(path: Path, content: bytes, temporary: Path | None = None, mode: int | None = None) -> None:
+    """Replaces ``path`` in one step, without waiting for the disk.
 
-    For what is only looked at while it is fresh (progress, the live board): readers never see a part, and a
-    power cut may lose the newest state, which is then out of date anyway. ``temporary`` is where the content is
-    written first, on the same filesystem; by default beside ``path``.
+    It is for what is only looked at while it is fresh (progress, the live board): readers never see a part, and a power
+    cut may lose the newest state, which is then out of date anyway. The content is written to ``temporary`` first, on
+    the same filesystem; by default beside ``path``. The file gets ``mode`` where the umask is not to decide.
     """
-    temporary = temporary or path.with_name(path.name + _TEMPORARY_SUFFIX)
+    temporary = temporary or path.with_name(path.name + TEMPORARY_SUFFIX)
     temporary.write_bytes(content)
+    if mode is not None:
+        temporary.chmod(mode)
     temporary.replace(path)
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename a file or folder within the filesystem, replacing a file that has the new name."""
+    """Renames a file or folder within the filesystem, and replaces a file that has the new name."""
     source.rename(target)
     sync_dir(target.parent)
     if source.parent != target.parent:
         sync_dir(source.parent)
 
 
-def link(source: Path, target: Path) -> None:
-    """A second name for a file, or a copy where there are no hard links; ``FileExistsError`` if it is taken."""
+def link(source: Path, target: Path, *, or_copy: bool = True) -> bool:
+    """Makes a second name for a file. Raises ``FileExistsError`` if it is taken.
+
+    Where a file can have no second name, ``target`` becomes a copy or, without ``or_copy``, is not made, and False is
+    returned.
+    """
     try:
         os.link(source, target)
     except OSError as error:
         if error.errno not in _NO_HARD_LINKS:
             raise
+        if not or_copy:
+            return False
         with target.open("xb") as copy, source.open("rb") as original:
             shutil.copyfileobj(original, copy)
             copy.flush()
             os.fsync(copy.fileno())
     sync_dir(target.parent)
+    return True
 
 
 def publish(source: Path, target: Path) -> None:
-    """Give a finished file its public name, never replacing one: ``FileExistsError`` if it is taken.
+    """Gives a finished file its public name. Raises ``FileExistsError`` if it is taken: it never replaces one.
 
     ``link`` then ``unlink`` is the one no-replace rename that every local filesystem and NFS has. Where there
     are no hard links, the name is first reserved by exclusive creation and then renamed over: readers of such
@@ -141,22 +153,31 @@ def publish(source: Path, target: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file; fine if it is gone already."""
+    """Removes a file, if it is still there."""
     path.unlink(missing_ok=True)
     sync_dir(path.parent)
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder and what is in it; fine if it is gone already.
+    """Removes a folder and what is in it, if it is still there.
 
-    It is renamed to a hidden name first, so that nobody meets a folder that is half removed.
+    It is renamed to a hidden name first, so that no reader meets a folder that is half removed.
     """
     is_doomed = path.name.endswith(REMOVED_SUFFIX)
     doomed = path if is_doomed else path.with_name(f".{path.name}{REMOVED_SUFFIX}")
     if doomed.exists():  # of an earlier removal that was cut off
-        shutil.rmtree(doomed)
+        _remove_all(doomed)
     with contextlib.suppress(FileNotFoundError):
         path.rename(doomed)
         sync_dir(path.parent)
-        shutil.rmtree(doomed)
+        _remove_all(doomed)
     sync_dir(path.parent)
+
+
+def _remove_all(folder: Path) -> None:
+    """Removes a folder as ``shutil.rmtree`` does, whose errors name a file without its folder."""
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        name = str(error.filename or "")
+        raise OSError(error.errno, error.strerror, str(folder / name)) from error

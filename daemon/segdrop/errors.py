@@ -1,16 +1,16 @@
-"""What can go wrong: issues, one shallow exception tree, the exit codes.
+"""Issues, one shallow exception tree, and the exit codes: everything that can go wrong.
 
 An issue says what was found and what to do about it (its code stands in :mod:`segdrop.codes`); exceptions about the
 user's data carry issues, ours carry a code.
 """
 
-import errno
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from typing import Any, Self
 
-from segdrop.codes import CODES, Severity
+from segdrop.codes import Code, Severity
+from segdrop.environment import Fault
 
 
 class Exit(IntEnum):
@@ -21,20 +21,22 @@ class Exit(IntEnum):
     USAGE = 2
     DATA = 65  #: the data or the request is at fault
     INTERNAL = 70  #: our fault
-    ENVIRONMENT = 74  #: of a child: disk full, no permission, input or output error
-    TRY_LATER = 75  #: the environment is at fault; of a child: it was asked to stop, and did
+    CORRUPT = 66  #: a file of a child's job folder is missing, or cannot be understood
+    INSTALLATION = 72  #: a child cannot begin (a module is missing, its spec is another version's)
+    ENVIRONMENT = 74  #: a child met a full disk, a missing permission, an input or output error
+    TRY_LATER = 75  #: the environment is at fault; a child was asked to stop, and did
     CONFIG = 78
 
 
-#: Names listed with an issue; ``count`` has them all.
+#: Most names that are listed with an issue; ``count`` says how many there are.
 MAX_LISTED_FILES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One finding. ``message`` is what was found, ``fix`` what to do."""
+    """One finding. ``message`` says what was found, ``fix`` what to do about it."""
 
-    code: str
+    code: Code
     message: str
     severity: Severity
     fix: str
@@ -44,7 +46,7 @@ class Issue:
     @classmethod
     def of(
         cls,
-        code: str,
+        code: Code,
         message: str,
         *,
         files: Iterable[str] = (),
@@ -52,22 +54,22 @@ class Issue:
         severity: Severity | None = None,
         fix: str | None = None,
     ) -> Self:
-        """An issue of a known code; severity and fix are the code's own unless given."""
-        known = CODES[code]
+        """Returns an issue of a known code. Severity and fix are the code's own unless given."""
         names = tuple(files)
         return cls(
             code=code,
             message=message,
-            severity=severity or known.severity,
-            fix=fix or known.fix,
+            severity=severity or code.severity,
+            fix=fix or code.fix,
             files=names[:MAX_LISTED_FILES],
             count=len(names) or 1 if count is None else count,
         )
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
+        """Reads what :meth:`to_json` wrote. Raises ``KeyError``, ``TypeError`` or ``ValueError`` for anything else."""
         return cls(
-            code=str(value["code"]),
+            code=Code(value["code"]),
             message=str(value["message"]),
             severity=Severity(value["severity"]),
             fix=str(value["fix"]),
@@ -76,23 +78,24 @@ class Issue:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values only: checkpoints hold issues too, and are read without leave to make objects of ours."""
-        return asdict(self) | {"severity": self.severity.value, "files": list(self.files)}
+        """Returns plain values only: checkpoints hold issues too, and are read without leave to make our objects."""
+        return asdict(self) | {"code": self.code.value, "severity": self.severity.value, "files": list(self.files)}
 
 
 def has_fault(issues: Iterable[Issue]) -> bool:
+    """Whether one of the issues keeps the job from running."""
     return any(issue.severity is Severity.FAULT for issue in issues)
 
 
 class SegdropError(Exception):
-    """The root of all errors that we raise on purpose."""
+    """Base of all errors that are raised on purpose."""
 
     exit_code = Exit.INTERNAL
 
 
 @dataclass
 class DataError(SegdropError):
-    """The user's data or request is at fault; never retried."""
+    """The user's data or request is at fault. The job is never tried again."""
 
     issues: list[Issue] = field(default_factory=list)
     exit_code = Exit.DATA
@@ -108,7 +111,7 @@ class ConfigError(SegdropError):
 
 
 class UnavailableError(SegdropError):
-    """The environment is at fault (no such root, disk full): the same call may succeed later."""
+    """The environment is at fault (no such root, disk full). The same call may succeed later."""
 
     exit_code = Exit.TRY_LATER
 
@@ -117,22 +120,25 @@ class UnavailableError(SegdropError):
         self.code = code
 
 
-#: What a full disk, a lost mount or a changed permission make system calls say: no fault of the job's.
-ENVIRONMENT_ERRNOS = frozenset(
-    {
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EROFS,
-        errno.EACCES,
-        errno.EPERM,
-        errno.EIO,
-        errno.ESTALE,
-        errno.ENOTCONN,
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.ENOMEM,
-    }
-)
+class InstallationError(SegdropError):
+    """A child of ours could not even begin, which no dataset can be blamed for.
+
+    ``stage`` is the one whose child it was.
+    """
+
+    def __init__(self, stage: str, message: str) -> None:
+        super().__init__(message)
+        self.stage = stage
+
+
+class DeferredError(SegdropError):
+    """A job cannot go on at the moment, by a fault of the environment. It waits, and nothing is held against it."""
+
+    exit_code = Exit.TRY_LATER
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
 
 
 class StoppedError(SegdropError):

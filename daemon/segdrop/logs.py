@@ -1,6 +1,6 @@
 """Log lines: one JSON object per line, or a readable rendering on a terminal.
 
-Event names are public (README, "Logs"): stable, dotted, in the past tense. ``job`` and ``stage`` come from
+Event names are public (docs/operators.md, "Logs"): stable, dotted, in the past tense. ``job`` and ``stage`` come from
 context variables. Under systemd each line carries the ``<N>`` priority prefix: journald does not look into
 JSON, and without it every line would be "info" (``journalctl -p err`` would find nothing).
 """
@@ -17,15 +17,15 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 LogFormat = Literal["auto", "json", "console"]
 
-#: syslog priorities (sd-daemon(3)) by log level
+#: Priorities of syslog (sd-daemon(3)) by log level.
 _PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
 
-#: keys that mean something to structlog itself; no line of ours has them
+#: Keys that mean something to structlog itself; no line of ours has them.
 _NOT_OURS = frozenset({"self", "method_name", "exc_info", "stack_info"})
 
 
 def for_journal(text: str) -> str:
-    """A last line on stderr, which is no event, as an error for the journal; elsewhere as it is."""
+    """Marks a last line on stderr, which is no event, as an error for the journal; elsewhere it stays as it is."""
     in_journal = "JOURNAL_STREAM" in os.environ and not sys.stderr.isatty()
     return f"<{_PRIORITIES['error']}>{text}" if in_journal else text
 
@@ -39,7 +39,7 @@ def _with_priority(renderer: Callable[[WrappedLogger, str, EventDict], str]) -> 
 
 
 def _to_json(_logger: WrappedLogger, _name: str, event_dict: EventDict) -> str:
-    """ASCII only: control and invisible characters in a file's name stay escaped, one event stays one line."""
+    """Writes ASCII only: control and invisible characters in names stay escaped, and one event stays one line."""
     try:
         return json.dumps(event_dict, default=str, ensure_ascii=True, allow_nan=False)
     except (TypeError, ValueError):  # NaN, infinity, keys that are not text: as text, rather than not at all
@@ -51,7 +51,7 @@ def _plain(value: object) -> object:
 
 
 def _printable(_logger: WrappedLogger, _name: str, event_dict: EventDict) -> EventDict:
-    """For the terminal: what cannot be printed is shown escaped, so that a name cannot move the cursor."""
+    """Escapes what cannot be printed on a terminal, so that a name cannot move the cursor."""
 
     def clean(value: object) -> object:
         if isinstance(value, str) and not value.isprintable():
@@ -84,7 +84,7 @@ class _CurrentStderr(logging.StreamHandler[IO[str]]):
 
 
 def configure(log_format: LogFormat = "auto", level: str = "info", stream: IO[str] | None = None) -> None:
-    """Route structlog and the standard library's loggers to ``stream`` (default: stderr)."""
+    """Routes structlog and the standard library's loggers to ``stream`` (default: stderr)."""
     threshold = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -116,11 +116,12 @@ def configure(log_format: LogFormat = "auto", level: str = "info", stream: IO[st
 
 
 def get(**initial: object) -> Any:  # noqa: ANN401  (structlog's loggers are duck-typed by design)
+    """Returns a logger whose lines carry the values given."""
     return structlog.get_logger(**initial)
 
 
 def forward(line: str, **context: object) -> None:
-    """Log a line that a child wrote: its own event if it is one of ours, else ``child.output``."""
+    """Logs a line that a child wrote: as its own event if it is one of ours, else as ``child.output``."""
     logger = get()
     try:
         event = json.loads(line)

@@ -1,42 +1,175 @@
 """The request: what a user may ask for, in a sidecar or in the ZIP, and how it is completed.
 
-Three sources, key by key: the sidecar wins over ``segdrop.json`` in the ZIP, both over the operator's
-defaults. All errors are found at once, unknown keys with the nearest valid one.
+A request is a union by ``task``: one class for each task, with the keys that the task has. Three sources are merged,
+key by key: the sidecar wins over ``segdrop.json`` in the ZIP, both over the operator's defaults. All errors are found
+at once, unknown keys with the nearest valid one.
 """
 
 import difflib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from enum import StrEnum
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias, TypeGuard
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    PlainSerializer,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError, core_schema
 
-from segdrop import catalog
-from segdrop.errors import DataError, Issue, has_fault
+from segdrop import architectures, text_faults
+from segdrop.codes import Code
+from segdrop.errors import DataError, Issue
 
+#: a request in the root of a ZIP has this name
+EMBEDDED_NAME = "segdrop.json"
 MAX_REQUEST_BYTES = 64 * 1024
 MAX_NESTING = 8
+#: Images that a step is trained on at least, whatever the request says: BatchNorm after ASPP's global
+#: pooling has one value a channel and image.
+LEAST_BATCH = architectures.DEEPLABV3_RESNET50.input_limits.least_batch
+_KINDS = {list: "list", str: "text", bool: "true or false", type(None): "null"}
 
-Side = Annotated[int, Field(ge=32, le=2048)]
 Auto = Literal["auto"]
+#: Names of the layouts that a dataset may have; each has a module in ``segdrop.dataset.layouts``.
+LayoutName = Literal[
+    "ade20k",
+    "bdd100k",
+    "camvid",
+    "cityscapes",
+    "coco",
+    "coco-panoptic",
+    "cvat",
+    "darwin",
+    "datumaro",
+    "eiseg",
+    "hasty",
+    "huggingface",
+    "instances",
+    "isat",
+    "isprs",
+    "kitti",
+    "label-studio",
+    "label-studio-png",
+    "labelme",
+    "labelme-xml",
+    "mapillary-v1",
+    "mapillary-v2",
+    "nnunet",
+    "oxford-pet",
+    "paired",
+    "retina",
+    "rle-csv",
+    "roboflow-masks",
+    "segment-anything",
+    "segments-ai",
+    "several-masks",
+    "superannotate",
+    "supervisely",
+    "twins",
+    "via",
+    "voc",
+    "voc-xml",
+    "yolo",
+]
+LEAST_SIDE = 32
+MOST_SIDE = 2048
+_Side = Annotated[int, Field(ge=LEAST_SIDE, le=MOST_SIDE)]
 
 
-class Request(BaseModel):
-    """Everything that a job can be asked for. Values not available yet are listed in ``AVAILABLE``."""
+class Task(StrEnum):
+    """What is done with an input."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    TRAIN = "train"
 
-    task: Literal["train", "evaluate", "predict"] = Field("train", description="What to do with the ZIP.")
+
+class ImageSize(NamedTuple):
+    """Size of images in pixels."""
+
+    height: int
+    width: int
+
+
+def _is_side(value: object) -> TypeGuard[int]:
+    return type(value) is int and LEAST_SIDE <= value <= MOST_SIDE
+
+
+def _image_size(value: object) -> ImageSize:
+    """Returns the size that one number, or [height, width], stands for."""
+    match value:
+        case int() as side if _is_side(side):
+            return ImageSize(side, side)
+        case [height, width] if _is_side(height) and _is_side(width):
+            return ImageSize(height, width)
+    raise PydanticCustomError(
+        "image_size", f"Input should be one number, or [height, width], each from {LEAST_SIDE} to {MOST_SIDE}"
+    )
+
+
+def _written_size(size: ImageSize) -> int | list[int]:
+    """Returns the size as people write it: one number where it is square."""
+    return size.height if size.height == size.width else list(size)
+
+
+#: A training size: read from one number or [height, width], written as one number where it is square.
+TrainingSize = Annotated[
+    ImageSize,
+    PlainValidator(_image_size),
+    PlainSerializer(_written_size),
+    WithJsonSchema(TypeAdapter(_Side | tuple[_Side, _Side]).json_schema()),
+]
+
+
+def _one_of(*names: str) -> GetPydanticSchema:
+    """Returns a marker for texts whose values are listed elsewhere; it does for them what ``Literal`` does."""
+    return GetPydanticSchema(lambda _source, _handler: core_schema.literal_schema(list(names)))
+
+
+class BaseRequest(BaseModel):
+    """The keys that a request of any task has. Every key is written, also one that has its default."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, json_schema_serialization_defaults_required=True
+    )
+
+    task: str = Field("train", description="What to do with the ZIP.")
+    priority: Annotated[int, Field(ge=-10, le=10)] = Field(0, description="Higher first, then first come.")
+    force: bool = Field(default=False, description="Run again although the same job already has a result.")
+    schema_version: Literal[1] = Field(1, description="Version of this format.")
+
+    @model_validator(mode="after")
+    def _with_every_key(self) -> Self:
+        self.model_fields_set.update(type(self).model_fields)
+        return self
+
+
+class TrainRequest(BaseRequest):
+    """A request for a training. ``epochs`` and ``batch_size`` are ``None`` only before it is resolved."""
+
+    task: Literal["train"] = Field("train", description="What to do with the ZIP.")
     level: Annotated[int, Field(ge=1, le=5)] = Field(
         3,
         description="Effort: 1 = 2 epochs x 8 images a batch, 2 = 5 x 8, 3 = 10 x 8, 4 = 20 x 4, 5 = 30 x 4.",
     )
-    image_size: Side | tuple[Side, Side] = Field(
-        256, description="Training size in pixels: one number, or [height, width]; 32 to 2048."
+    image_size: TrainingSize = Field(
+        ImageSize(256, 256),
+        description="Training size in pixels: one number, or [height, width]; 32 to 2048.",
+        json_schema_extra={"default": 256},
     )
     epochs: Annotated[int, Field(ge=1, le=10_000)] | None = Field(None, description="Overrides the level's.")
     batch_size: Annotated[int, Field(ge=1, le=256)] | None = Field(None, description="Overrides the level's.")
-    architecture: str = Field("deeplabv3_resnet50", description="See `segdrop models`.", max_length=100)
+    architecture: Annotated[str, _one_of(*architectures.ARCHITECTURES)] = Field(
+        architectures.DEEPLABV3_RESNET50.name, description="See `segdrop models`."
+    )
     pretrained: str = Field(
         "auto",
         max_length=200,
@@ -102,13 +235,18 @@ class Request(BaseModel):
     )
     labels_include_background: bool | Auto = Field("auto", description="Whether line 1 of labels.txt is class 0.")
     unknown_values: Literal["reject", "ignore"] = Field("reject", description="Mask values without a class.")
+    mask_orientation: Literal["displayed", "stored"] | Auto = Field(
+        "auto",
+        description="Where masks lie on images that their EXIF orientation turns: on what is displayed, or on the "
+        "pixels as stored. `auto`: as sizes say, else as the edges in the images do.",
+    )
     class_map: dict[str, str | int | None] | str | None = Field(
         None, description="{old: new or null}, or a preset's name: merge, rename or exclude classes."
     )
     ignore_index: Annotated[int, Field(ge=0, le=65_535)] | Auto | None = Field(
         "auto", description="Mask value left out of loss and metrics; null: none."
     )
-    format: str = Field("auto", description="A layout's name, to override its detection.", max_length=100)
+    format: Literal["auto", LayoutName] = Field("auto", description="A layout's name, to override its detection.")
     max_images: Annotated[int, Field(ge=2)] | None = Field(
         None, description="Take the first N pairs of a seeded shuffle."
     )
@@ -120,84 +258,71 @@ class Request(BaseModel):
         None,
         description="Train no longer than this: the schedule is fitted to the epochs that there is time for.",
     )
-    export: list[Literal["onnx", "safetensors", "huggingface"]] = Field([], description="Extra formats.")
-    model: str | None = Field(None, description="For `evaluate` and `predict`: job id or name.", max_length=200)
-    outputs: list[Literal["masks", "colour", "overlay", "json", "coco_rle", "video"]] = Field(
-        [], description="For `predict`."
-    )
-    priority: Annotated[int, Field(ge=-10, le=10)] = Field(0, description="Higher first, then first come.")
-    force: bool = Field(default=False, description="Run again although the same job already has a result.")
-    schema_version: Literal[1] = Field(1, description="Version of this format.")
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Training size as (height, width)."""
-        return self.image_size if isinstance(self.image_size, tuple) else (self.image_size, self.image_size)
+    def resolved(self) -> Self:
+        """Returns the same request with the level's epochs and batch size filled in."""
+        preset = architectures.LEVELS[self.level]
+        epochs, batch_size = self.epochs or preset.epochs, self.batch_size or preset.batch_size
+        return self.model_copy(update={"epochs": epochs, "batch_size": batch_size})
 
-    def resolved(self) -> "Request":
-        """The same request with the level's epochs and batch size filled in."""
-        preset = catalog.LEVELS[self.level]
-        return self.model_copy(
-            update={
-                "epochs": self.epochs or preset.epochs,
-                "batch_size": self.batch_size or preset.batch_size,
-            }
-        )
+    def with_half_the_batch(self) -> Self:
+        """Returns the same resolved request with half the batch, rounded down, and one image at least."""
+        return self.model_copy(update={"batch_size": max(1, (self.batch_size or 2) // 2)})
 
 
-#: What this version can do, for keys that know more values than are built. Nothing is silently ignored.
-AVAILABLE: dict[str, tuple[object, ...]] = {
-    "task": ("train",),
-    "architecture": tuple(catalog.ARCHITECTURES),
-    "format": (
-        "auto",
-        "ade20k",
-        "bdd100k",
-        "camvid",
-        "cityscapes",
-        "coco",
-        "coco-panoptic",
-        "cvat",
-        "instances",
-        "kitti",
-        "label-studio",
-        "label-studio-png",
-        "labelme",
-        "labelme-xml",
-        "paired",
-        "roboflow-masks",
-        "supervisely",
-        "via",
-        "voc",
-        "yolo",
-    ),
-    "export": ([],),
-    "model": (None,),
-    "outputs": ([],),
-}
+#: A request of any task. A task more is a class more here, in a union whose discriminator is ``task``.
+Request: TypeAlias = TrainRequest
+_BY_TASK: dict[str, type[Request]] = {kind.model_fields["task"].default: kind for kind in (TrainRequest,)}
+#: Keys of version 0.1 that it knew and could not do. Each had the one value that it could have.
+_RETIRED_KEYS = frozenset({"export", "model", "outputs"})
+
+
+def _without_retired_keys(values: object) -> object:
+    if not isinstance(values, dict):
+        return values
+    return {key: value for key, value in values.items() if key not in _RETIRED_KEYS}
+
+
+#: A request in a file of ours, perhaps of version 0.1.
+StoredRequest = Annotated[Request, BeforeValidator(_without_retired_keys)]
 
 
 def nearest(name: str, valid: Mapping[str, object] | list[str]) -> str | None:
-    """The valid key that a misspelt one probably meant."""
-    found = difflib.get_close_matches(name.lower(), list(valid), n=1, cutoff=0.5)
+    """Returns the valid name that a misspelt one probably meant; ``None`` if none is similar."""
+    found = difflib.get_close_matches(name.lower(), list(valid), n=1, cutoff=0.6)
     return found[0] if found else None
 
 
 def parse_file(content: bytes, source: str) -> tuple[dict[str, Any], list[Issue]]:
-    """The JSON object in a sidecar, or an issue; duplicate keys and deep nesting are refused."""
+    """Returns the JSON object in a request file, or an issue; duplicate keys and deep nesting are refused.
+
+    ``source`` is the file's name, for the issue.
+    """
     if len(content) > MAX_REQUEST_BYTES:
         message = f"{source} has {len(content)} bytes; a request has at most {MAX_REQUEST_BYTES}"
-        return {}, [Issue.of("request.too_large", message, files=[source])]
+        return {}, [Issue.of(Code.REQUEST_TOO_LARGE, message, files=[source])]
     try:
-        value = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_unique_keys)
-        if not isinstance(value, dict):
-            raise ValueError(f"a JSON {type(value).__name__} instead of an object")  # noqa: TRY004, TRY301
-        if _depth(value) > MAX_NESTING:
-            raise ValueError("nested too deeply")  # noqa: TRY301
+        value = _json_object(content)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        return {}, [Issue.of("request.not_json", f"{source}: {reason}", files=[source])]
+        return {}, [Issue.of(Code.REQUEST_NOT_JSON, f"{source}: {reason}", files=[source])]
     return value, []
+
+
+def _json_object(content: bytes) -> dict[str, Any]:
+    """Returns the object; raises ``ValueError`` with the reason in words."""
+    if foreign := text_faults.encoding_fault(content):
+        raise ValueError(foreign)
+    text = content.decode("utf-8-sig")
+    try:
+        value = json.loads(text, object_pairs_hook=_unique_keys)
+    except json.JSONDecodeError as error:
+        raise ValueError(text_faults.json_fault(text, error)) from error
+    if not isinstance(value, dict):
+        raise ValueError(f"a JSON {_KINDS.get(type(value), 'number')} instead of an object")  # noqa: TRY004
+    if _depth(value) > MAX_NESTING:
+        raise ValueError("nested too deeply")
+    return value
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -212,50 +337,59 @@ def _depth(value: object) -> int:
     return 1 + max((_depth(child) for child in children), default=0)
 
 
-def _describe(location: tuple[int | str, ...]) -> str:
-    """The key a validation error is about; union branches that pydantic appends are left out."""
-    return str(location[0]) if location else "request"
-
-
-def _issues(error: ValidationError, source: str, values: Mapping[str, Any]) -> list[Issue]:
-    issues: dict[str, Issue] = {}
+def _issues(kind: type[Request], error: ValidationError, source: str, values: Mapping[str, Any]) -> list[Issue]:
+    """Returns one issue for each key that is wrong. Where a key takes several forms, its issue names them all."""
+    details: dict[str, list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False, include_context=False):
-        key = _describe(detail["loc"])
-        if detail["type"] == "extra_forbidden":
-            guess = nearest(key, list(Request.model_fields))
-            hint = f"did you mean `{guess}`?" if guess else "there is no similar key"
-            issues[key] = Issue.of(
-                "request.unknown_key",
-                f"{source} has the key `{key}`, which does not exist: {hint}",
-                files=[source],
-                fix=f"Rename it to `{guess}`." if guess else None,
-            )
-            continue
-        given = json.dumps(values.get(key, detail["input"]), ensure_ascii=False, default=str)[:80]
-        message = f"{source}: `{key}` is {given}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
-        if key in issues:  # another branch of the same union
-            message = f"{issues[key].message}; or {detail['msg'][0].lower()}{detail['msg'][1:]}"
-        issues[key] = Issue.of("request.invalid_value", message, files=[source])
-    return list(issues.values())
+        key = str(detail["loc"][0]) if detail["loc"] else "request"  # text that no JSON of ours can hold
+        details.setdefault(key, []).append(detail)
+    return [
+        _unknown_key(key, kind, source)
+        if found[0]["type"] == "extra_forbidden"
+        else _invalid_value(key, values.get(key, found[0]["input"]), [detail["msg"] for detail in found], source)
+        for key, found in details.items()
+    ]
 
 
-def _unavailable(request: Request, given: Mapping[str, object]) -> list[Issue]:
-    issues = []
-    for key, values in AVAILABLE.items():
-        value = getattr(request, key)
-        if value in values:
-            continue
-        choices = ", ".join(json.dumps(choice) for choice in values)
-        wanted = json.dumps(value, ensure_ascii=False)
-        issues.append(
-            Issue.of(
-                "request.not_available",
-                f"`{key}` is {wanted}, which is not available in this version",
-                files=[str(given.get(key, ""))] if key in given else [],
-                fix=f"Leave `{key}` out, or use: {choices}.",
-            )
-        )
-    return issues
+def _unknown_key(key: str, kind: type[Request], source: str) -> Issue:
+    guess = nearest(key, list(kind.model_fields))
+    hint = f"did you mean `{guess}`?" if guess else "there is no similar key"
+    return Issue.of(
+        Code.REQUEST_UNKNOWN_KEY,
+        f"{source} has the key `{key}`, which does not exist: {hint}",
+        files=[source],
+        fix=f"Rename it to `{guess}`." if guess else None,
+    )
+
+
+def _invalid_value(key: str, value: object, expected: list[str], source: str) -> Issue:
+    given = json.dumps(value, ensure_ascii=False, default=str)[:80]
+    words = "; or ".join(text[0].lower() + text[1:] for text in expected)
+    return Issue.of(Code.REQUEST_INVALID_VALUE, f"{source}: `{key}` is {given}: {words}", files=[source])
+
+
+def _task_issues(values: Mapping[str, Any], source: str) -> list[Issue]:
+    """Returns an issue where the task is none that exists: no class of requests could say which there are."""
+    task = values.get("task", "train")
+    if isinstance(task, str) and task in _BY_TASK:
+        return []
+    choices = " or ".join(f"'{name}'" for name in _BY_TASK)
+    return [_invalid_value("task", task, [f"input should be {choices}"], source)]
+
+
+def _kind_of(values: Mapping[str, Any]) -> type[Request]:
+    """Returns the class of the task that is asked for; where there is no such task, of the one that is the default."""
+    task = values.get("task")
+    return _BY_TASK.get(task, TrainRequest) if isinstance(task, str) else TrainRequest
+
+
+def _source_issues(kind: type[Request], values: Mapping[str, Any], source: str) -> list[Issue]:
+    """Returns everything that is wrong with the keys of one source."""
+    try:
+        kind.model_validate_json(json.dumps({key: value for key, value in values.items() if key != "task"}))
+    except ValidationError as error:
+        return _task_issues(values, source) + _issues(kind, error, source, values)
+    return _task_issues(values, source)
 
 
 def resolve(
@@ -263,26 +397,23 @@ def resolve(
     embedded: tuple[str, Mapping[str, Any]] | None,
     sidecar: tuple[str, Mapping[str, Any]] | None,
 ) -> tuple[Request | None, list[Issue]]:
-    """Merge the sources (each with its file's name) and complete the request, or say all that is wrong."""
-    issues: list[Issue] = []
-    merged: dict[str, Any] = dict(defaults)
-    given: dict[str, object] = {}
-    for source, values in filter(None, (embedded, sidecar)):
-        try:
-            Request.model_validate_json(json.dumps(values), strict=True)
-        except ValidationError as error:
-            issues += _issues(error, source, values)
+    """Returns the complete request, merged from its sources, or issues that say all that is wrong with them.
+
+    ``embedded`` and ``sidecar`` come with their files' names.
+    """
+    given = [source for source in (embedded, sidecar) if source is not None]
+    merged = dict(defaults)
+    for _, values in given:
         merged |= values
-        given |= dict.fromkeys(values, source)
+    kind = _kind_of(merged)
+    issues = [issue for source, values in given for issue in _source_issues(kind, values, source)]
     if issues:
         return None, issues
-    request = Request.model_validate_json(json.dumps(merged), strict=True)
-    issues += _unavailable(request, given)
-    return (None if has_fault(issues) else request.resolved()), issues
+    return kind.model_validate_json(json.dumps(merged)).resolved(), []
 
 
 def validated_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The operator's defaults, checked; ``DataError`` names what is wrong with them."""
+    """Returns the operator's defaults as they are; raises ``DataError`` where something is wrong with them."""
     request, issues = resolve({}, ("[defaults]", values), None)
     if request is None:
         raise DataError(issues)
@@ -290,7 +421,8 @@ def validated_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def json_schema() -> dict[str, Any]:
-    schema = Request.model_json_schema()
+    """Returns the JSON Schema of a request, for editors and for ``config/request.schema.json``."""
+    schema = TypeAdapter(Request).json_schema()
     schema["title"] = "segdrop request"
     schema["description"] = "A sidecar NAME.json beside NAME.zip, or segdrop.json in the root of the ZIP."
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

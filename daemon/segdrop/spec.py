@@ -1,28 +1,56 @@
-"""Specs: the files that tell a child process everything. It answers through the files named here.
+"""Specs: the files that tell a child process everything. It answers through the files that its spec names.
 
-pydantic, because a spec is bytes that enter a process; frozen, because nobody changes an order in flight.
+What a spec names below the root is named relative to the spec's own folder, so that the same file tells the same on
+another machine that sees the share elsewhere; what lies outside the root has its absolute path.
 """
 
+import os
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    PlainSerializer,
+    SerializationInfo,
+    ValidationInfo,
+)
 
 from segdrop.request import Request
 
 
-class _Spec(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+def _from_folder(path: Path, info: ValidationInfo) -> Path:
+    """Without regard to links: ``..`` is the folder above by name."""
+    return Path(os.path.normpath(info.context / path)) if info.context else path
+
+
+def _toward_folder(path: Path, info: SerializationInfo) -> str:
+    if not info.context:
+        return str(path)
+    folder, root = info.context
+    return os.path.relpath(path, folder) if path.is_relative_to(root) else str(path)
+
+
+SpecPath = Annotated[Path, AfterValidator(_from_folder), PlainSerializer(_toward_folder, when_used="json")]
+
+
+class Spec(BaseModel):
+    """A child's spec: frozen, because nobody changes an order in flight."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        return cls.model_validate_json(path.read_bytes())
+        """Returns the spec in a file, with absolute paths."""
+        return cls.model_validate_json(path.read_bytes(), context=path.absolute().parent)
 
-    def dump(self) -> dict[str, Any]:
-        return self.model_dump(mode="json")
+    def dump(self, folder: Path, root: Path) -> dict[str, Any]:
+        """Returns the spec as it stands in a file of ``folder``, with relative paths to all that is below ``root``."""
+        return self.model_dump(mode="json", context=(folder.absolute(), root.absolute()))
 
 
-class Limits(_Spec):
+class Limits(Spec):
     """Caps on what a ZIP may hold and on the process that reads it. Caps on bytes count what is really read."""
 
     max_archive_bytes: int
@@ -35,111 +63,118 @@ class Limits(_Spec):
     check_cpu_seconds: int
 
 
-class InspectItem(_Spec):
+class QuickCheckItem(Spec):
     """One ZIP for the cheap check. ``key`` names it in the answer."""
 
     key: str
-    archive: Path
+    archive: SpecPath
     name: str  #: the name people know it by
-    sidecar: Path | None = None
+    sidecar: SpecPath | None = None
     sidecar_name: str | None = None
 
 
-class InspectSpec(_Spec):
+class QuickCheckSpec(Spec):
     """Cheap checks, one after the other: end record, directory, request, layout, names. No pixels.
 
-    Answer: ``answer_path``, one JSON line per item in order: ``{"key", "issues": [...], "request": {...}|null,
-    "cache_bytes", "error": string|null}``.
+    Answer: ``answer_path``, one line of JSON per item in order (``segdrop.dataset.report.QuickReport``).
     """
 
-    items: list[InspectItem]
+    items: list[QuickCheckItem]
     defaults: dict[str, Any]
-    models_dir: Path
+    models_dir: SpecPath
     limits: Limits
-    answer_path: Path
-    error_path: Path
+    answer_path: SpecPath
+    error_path: SpecPath
 
 
-class CheckSpec(_Spec):
+class CheckSpec(Spec):
     """The full check of one ZIP: every byte read, every pixel decoded, the cache built.
 
-    Answers: ``report_path`` (``segdrop.dataset.report.CheckReport``), where there is no fault ``cache_dir``, and as
-    far as truth can be read, overlays to look at in ``samples_dir`` (which exists).
+    The answers are ``report_path`` (``segdrop.dataset.report.CheckReport``), ``cache_dir`` where there is no fault, and
+    in ``samples_dir``, which exists, overlays to look at where truth can be read.
     """
 
     job: str | None
-    archive: Path
+    archive: SpecPath
     name: str
-    sidecar: Path | None
+    sidecar: SpecPath | None
     sidecar_name: str | None
     defaults: dict[str, Any]
-    models_dir: Path
+    models_dir: SpecPath
     limits: Limits
-    cache_dir: Path | None  #: None: check only
-    report_path: Path
-    progress_path: Path | None
-    error_path: Path
-    lock_path: Path | None
-    samples_dir: Path | None = None
+    cache_dir: SpecPath | None  #: None: check only
+    report_path: SpecPath
+    progress_path: SpecPath | None
+    error_path: SpecPath
+    lock_path: SpecPath | None
+    samples_dir: SpecPath | None = None
+    weights_dirs: list[SpecPath] = []  #: searched for what the request starts from; without any, no fingerprint
 
 
 class ConvertSpec(CheckSpec):
-    """The full check of one ZIP, then the canonical layout of it, if there is no fault.
+    """The full check of one ZIP, then its conversion to the canonical layout, if there is no fault.
 
-    Answers: ``report_path`` with the check's report, and the ZIP at ``output_path``: somebody else gives it its name.
+    The answers are ``report_path`` with the check's report, and the ZIP at ``output_path``, which the caller renames.
     """
 
-    output_path: Path
+    output_path: SpecPath
     skip_bad: bool  #: leave out pairs that cannot be used, if they are not more than half
 
 
-class TrainingSpec(_Spec):
+class ModelMetadata(Spec):
+    """Tells what model.pth says about the data that it was trained on."""
+
+    job: str
+    input_name: str
+    input_sha256: str
+    mask_values: list[int | str]  #: of each class; a colour as ``#rrggbb``
+    mask_encoding: str
+    ignore_index: int | None
+
+
+class TrainingSpec(Spec):
     """One training run on a checked dataset.
 
-    Answers: ``model_path``, ``history_path``, ``result_path`` (last), or ``error_path``; meanwhile
+    The answers are ``model_path``, ``history_path`` and, last, ``result_path`` (``segdrop.answers.TrainingResult``), or
+    ``error_path``; meanwhile
     ``progress_path`` at most once a second and ``checkpoint_path`` after every epoch. If the request keeps
     checkpoints, also a model of every epoch in ``checkpoints_dir``.
     """
 
     job: str
-    request: Request  #: resolved
-    cache_dir: Path
+    request: Request  #: resolved; as it is done
+    cache_dir: SpecPath
     classes: list[str]
-    weights_dirs: list[Path]  #: searched in this order
+    weights_dirs: list[SpecPath]  #: searched in this order
     threads: int  #: 0: as many as the affinity and the cgroup quota allow
-    checkpoint_path: Path
-    model_path: Path
-    history_path: Path
-    result_path: Path
-    progress_path: Path
-    measurements_path: Path  #: what earlier runs on this host measured; written too, and may be lost
-    error_path: Path
-    lock_path: Path
-    metadata: dict[str, Any] = {}  #: goes into model.pth as it is
+    checkpoint_path: SpecPath
+    model_path: SpecPath
+    checkpoints_dir: SpecPath  #: of every epoch's model, if the request keeps them
+    history_path: SpecPath
+    result_path: SpecPath
+    progress_path: SpecPath
+    measurements_path: SpecPath  #: what earlier runs on this host measured; written too, and may be lost
+    error_path: SpecPath
+    lock_path: SpecPath
+    metadata: ModelMetadata
+    asked: Request | None = None  #: resolved; as it was asked for, where that is something else
+    is_halved: bool = False  #: the batch, because memory did not suffice for what was asked
+    answered: dict[str, str] = {}  #: the jobs with results on the same input, by their fingerprints
 
     @property
-    def checkpoints_dir(self) -> Path:
-        return _checkpoints_beside(self.model_path)
+    def question(self) -> Request:
+        """Request as it was asked for, which a later one is compared with."""
+        return self.asked or self.request
 
 
-class PackageSpec(_Spec):
+class PackageSpec(Spec):
     """Pack the result ZIP from finished files. Answer: ``package_path`` with size and SHA-256, last."""
 
     job: str
-    model_path: Path
-    history_path: Path
-    summary_path: Path
-    index_path: Path  #: the cache's index: which image was on which side of the split
-    result_zip_path: Path
-    package_path: Path
-    error_path: Path
-    lock_path: Path
-
-    @property
-    def checkpoints_dir(self) -> Path:
-        """Every epoch's model; there only if the request kept them."""
-        return _checkpoints_beside(self.model_path)
-
-
-def _checkpoints_beside(model_path: Path) -> Path:
-    return model_path.with_name("checkpoints")
+    artifacts: dict[str, SpecPath]  #: what goes into the ZIP as it is, by the name that it has there
+    summary_path: SpecPath
+    index_path: SpecPath  #: the cache's index: which image was on which side of the split
+    result_zip_path: SpecPath
+    package_path: SpecPath
+    error_path: SpecPath
+    lock_path: SpecPath

@@ -85,6 +85,7 @@ def test_ten_more_zips_all_finish_in_order_across_restarts(tmp_path: Path, good:
             for name in more:
                 root.drop(good, name)
             daemon.wait_for("queue.full")
+            wait_until(lambda: len(set(root.states()) - {"first.zip"}) == 4, "as many claims as the queue holds")
             # each is claimed, or waits in the inbox
             inbox = {path.name for path in root.layout.inbox.iterdir()}
             claimed = set(root.states()) - {"first.zip"}
@@ -134,7 +135,7 @@ def test_bad_zips_are_answered_within_seconds_while_a_job_trains(tmp_path: Path,
         dropped_at = time.monotonic()
         answers = {name: root.answer(name) for name in ("text.zip", "crc.zip")}
         assert time.monotonic() - dropped_at < ANSWER_SECONDS
-        assert root.states()["long.zip"] == "started"
+        assert root.states()["long.zip"] == "running"
     assert {name: answer["status"] for name, answer in answers.items()} == dict.fromkeys(answers, "rejected")
     assert answers["text.zip"]["issues"][0]["code"] == "archive.not_a_zip"
     assert answers["crc.zip"]["issues"][0]["code"] == "archive.corrupt"

@@ -3,6 +3,7 @@
 One row a ZIP: what a good reader concludes.
 """
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +38,7 @@ ROWS = (
         11,
         tuple(CAMVID),
         11,
-        frozenset({"classes.background_assumed"}),
+        frozenset(),
     ),
     Row(
         "camvid_paired_small.zip",
@@ -47,7 +48,7 @@ ROWS = (
         11,
         tuple(CAMVID),
         11,
-        frozenset({"classes.background_assumed"}),
+        frozenset(),
     ),
     Row(
         "membrane_0_255.zip",
@@ -57,7 +58,7 @@ ROWS = (
         2,
         ("membrane", "cell"),
         None,
-        frozenset({"classes.background_assumed"}),
+        frozenset(),
         "binary",
     ),
     Row(
@@ -68,7 +69,7 @@ ROWS = (
         3,
         ("class_0", "class_1", "class_2"),
         None,
-        frozenset({"classes.assumed"}),
+        frozenset({"classes.assumed", "pair.contradiction"}),  # 112.bmp is 139.bmp, and was drawn twice
         "levels",
     ),
     Row(
@@ -156,19 +157,17 @@ ROWS = (
 )
 
 
-def linked(name: str, tmp_path: Path) -> Path:
-    """A copy by link, so that the answers land in the test's own folder."""
+def copied(name: str, tmp_path: Path) -> Path:
+    """A copy, so that the answers land in the test's own folder."""
     source = DATA / name
     if not source.is_file():
         pytest.skip(f"{name} is not at hand")
-    link = tmp_path / "data.zip"
-    link.symlink_to(source)
-    return link
+    return Path(shutil.copyfile(source, tmp_path / "data.zip"))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.archive)
 def test_real_zip_is_read_as_a_good_reader_would(row: Row, tmp_path: Path) -> None:
-    report = check(linked(row.archive, tmp_path))
+    report = check(copied(row.archive, tmp_path))
     dataset = report.dataset
     assert dataset is not None, report.issues
     assert dataset.layout == row.layout
@@ -177,17 +176,17 @@ def test_real_zip_is_read_as_a_good_reader_would(row: Row, tmp_path: Path) -> No
     assert dataset.num_classes == row.num_classes
     assert [name for name in dataset.classes if name in row.some_classes] == list(row.some_classes)
     assert (dataset.ignore_index, dataset.mask_encoding) == (row.ignore_index, row.encoding)
-    assert {issue["code"] for issue in report.issues} == row.codes
+    assert {issue.code for issue in report.issues} == row.codes
 
 
 def test_ignored_pixels_of_camvid_are_left_out_of_the_cache(tmp_path: Path) -> None:
-    check(linked("camvid_paired_small.zip", tmp_path))
+    check(copied("camvid_paired_small.zip", tmp_path))
     with CacheReader(tmp_path / "cache") as reader:
         assert set(reader.masks(range(60)).ravel()) == {*range(11), 255}
 
 
 def test_one_labelme_image_is_read_to_the_end_and_too_few(tmp_path: Path) -> None:
     """Rectangle, circle, polygon and mask are areas; line, point and linestrip are not, and said to be left out."""
-    report = check(linked("labelme_primitives.zip", tmp_path))
-    assert {"annotation.no_area", "pair.too_few"} <= {issue["code"] for issue in report.issues}
+    report = check(copied("labelme_primitives.zip", tmp_path))
+    assert {"annotation.no_area", "pair.too_few"} <= {issue.code for issue in report.issues}
     assert report.dataset is None

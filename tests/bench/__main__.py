@@ -15,10 +15,10 @@ from bench import dataset_check, learning, ours, recipes, smp_lightning, whole_j
 from bench.dataset import BenchData, prepare
 from bench.interleaved import Comparison, compare, compare_all, mean
 from bench.naive import first_implementation, torchvision_recipe
-from segdrop import __version__
+from segdrop import __version__, architectures
 from segdrop.modeling.precision import available_threads, cpu_name
-from segdrop.training import phases
-from segdrop.training.phases import Phase
+from segdrop.training.timing import phases
+from segdrop.training.timing.phases import Phase
 from segdrop.training.transforms import scaled
 
 #: image size in pixels → pairs of steps
@@ -122,7 +122,7 @@ def training(data: BenchData, size: int, rounds: int) -> Iterator[Comparison]:
 
 
 def _name(phase: Phase, size: int) -> str:
-    images = "{} x {}".format(*scaled((size, size), phase.scale))
+    images = "{} x {}".format(*scaled((size, size), phase.scale, architectures.DEEPLABV3_RESNET50.input_limits))
     if phase == Phase(8):
         return f"training step, 8 images of {images}: a first implementation"
     return f"the same at output stride {phase.output_stride}" + (f", images of {images}" if phase.scale != 1 else "")

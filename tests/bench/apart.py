@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any, Self
 
-from segdrop.execution.process import tensor_environment
+from segdrop.execution.local import tensor_environment
 
 
 class Apart:

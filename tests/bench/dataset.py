@@ -14,9 +14,9 @@ from torch.utils.data import Dataset
 
 from builders import check
 from builders.training import training_spec
+from segdrop.architectures import MEAN, STD
 from segdrop.dataset.cache import CacheReader
 from segdrop.dataset.demo import write_demo
-from segdrop.modeling.normalize import MEAN, STD
 from segdrop.spec import TrainingSpec
 
 BATCH = 8
@@ -51,7 +51,7 @@ class BenchData:
         """A side of the split, as files."""
         with CacheReader(spec.cache_dir) as reader:
             stems = [Path(reader.index.names[position]).stem for position in getattr(reader.index, side)]
-        return Pairs(self.files, stems, spec.request.size)
+        return Pairs(self.files, stems, spec.request.image_size)
 
 
 def prepare(folder: Path, given: Path | None) -> BenchData:

@@ -10,7 +10,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from bench.dataset import BATCH, Pairs
-from segdrop.dataset.classes import IGNORE
+from segdrop.dataset.classes.assignment import IGNORE
 from segdrop.modeling.metrics import confusion_matrix, summarize
 from segdrop.modeling.operators import import_torchvision
 

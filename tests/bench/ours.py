@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from bench.apart import Apart
-from segdrop.child import StopFlag
+from segdrop.child_runtime import StopFlag
 from segdrop.dataset.cache import CacheReader
+from segdrop.modeling.batchnorm import train_mode
 from segdrop.spec import TrainingSpec
 from segdrop.training import loop
-from segdrop.training.batchnorm import train_mode
-from segdrop.training.phases import SMALL_SCALE, Phase
 from segdrop.training.run import build
 from segdrop.training.step import train_step
+from segdrop.training.timing.phases import SMALL_SCALE, Phase
 from segdrop.training.validation import evaluate
 
 
@@ -33,7 +33,7 @@ class Trainer:
         run = self._run
         while True:
             for batch in run.data.batches(epoch=0, scale=scale):
-                train_mode(run.model, keeps_backbone=run.keeps_statistics)
+                train_mode(run.model, keeps_statistics=run.keeps_statistics)
                 train_step(run, batch)
                 yield
 

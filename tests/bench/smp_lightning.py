@@ -9,7 +9,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from bench.dataset import BATCH, Pairs
-from segdrop.dataset.classes import IGNORE
+from segdrop.dataset.classes.assignment import IGNORE
 from segdrop.modeling.operators import import_torchvision
 
 

@@ -1,8 +1,10 @@
 """Good datasets: a ZIP from a few parameters."""
 
 import io
+import struct
 import zipfile
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -82,9 +84,12 @@ def _path(layout: str, folder: str, number: int, count: int) -> str:
 
 
 def write_zip(path: Path, content: Mapping[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> Path:
+    """The same content gives the same bytes, at whatever time."""
     with zipfile.ZipFile(path, "w", compression) as archive:
         for name, data in content.items():
-            archive.writestr(name, data)
+            info = zipfile.ZipInfo(name)
+            info.external_attr = 0o600 << 16
+            archive.writestr(info, data, compression)
     return path
 
 
@@ -98,3 +103,30 @@ def write_dataset(
     """A dataset of :func:`members`, with ``extra`` files put in (or over), and some left out."""
     content = members(**parameters) | dict(extra or {})
     return write_zip(path, {name: data for name, data in content.items() if name not in without})
+
+
+_UTF8 = 0x800
+
+
+def write_stored(path: Path, members: Iterable[tuple[str | bytes, bytes]]) -> Path:
+    """Members as they are, half a million in seconds; names given as bytes are said to be in no encoding."""
+    directory, position = bytearray(), 0
+    with path.open("wb") as stream:
+        count = 0
+        for given, data in members:
+            name, flags = (given.encode(), _UTF8) if isinstance(given, str) else (given, 0)
+            fields = (flags, 0, 0, 33, zlib.crc32(data), len(data), len(data), len(name), 0)
+            stream.write(struct.pack("<4s5H3L2H", b"PK\3\4", 20, *fields) + name + data)
+            entry = struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, 20, *fields, 0, 0, 0, 0, position)
+            directory += entry + name
+            position += 30 + len(name) + len(data)
+            count += 1
+        stream.write(directory + _ends(count, len(directory), position))
+    return path
+
+
+def _ends(count: int, size: int, start: int) -> bytes:
+    """The end records: both, as today's tools write them for many members."""
+    end64 = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, start)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, start + size, 1)
+    return end64 + locator + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)

@@ -14,7 +14,7 @@ import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,7 @@ class Tracer:
         for name in ("link", "rename", "replace", "unlink", "remove", "rmdir", "mkdir", "fsync"):
             setattr(os, name, self._wrapped(name, getattr(os, name)))
         io.open = self._wrapped_open(io.open)
+        os.open = self._wrapped_create(os.open)
         for name in _PUBLIC:
             setattr(durable, name, self._wrapped_function(name, getattr(durable, name)))
 
@@ -86,6 +87,17 @@ class Tracer:
                 return call(file, mode, *others, **named)
             with self._around("open", _path(file)):
                 return call(file, mode, *others, **named)
+
+        return wrapper
+
+    def _wrapped_create(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """As ``Path.touch`` does."""
+
+        def wrapper(path: Any, flags: int, *others: Any, **named: Any) -> Any:
+            if not flags & os.O_CREAT:
+                return call(path, flags, *others, **named)
+            with self._around("open", _path(path, named.get("dir_fd"))):
+                return call(path, flags, *others, **named)
 
         return wrapper
 
@@ -128,6 +140,26 @@ def _path(target: Any, folder: int | None = None) -> Path:
     if isinstance(target, int):
         return Path(f"/proc/self/fd/{target}").readlink()
     return Path(target) if folder is None else Path(f"/proc/self/fd/{folder}").readlink() / target
+
+
+def in_turn(acts: Sequence[Act]) -> Act:
+    """All of them at each moment, until one raises."""
+
+    def act(tracer: Tracer, operation: str, name: str, moment: str) -> None:
+        for each in acts:
+            each(tracer, operation, name, moment)
+
+    return act
+
+
+def refusing(wanted: Callable[[str, str], bool], number: int) -> Act:
+    """An error for the changes, by operation and name, that are ``wanted``."""
+
+    def act(_tracer: Tracer, operation: str, name: str, moment: str) -> None:
+        if moment == "before" and wanted(operation, name):
+            raise OSError(number, os.strerror(number), name)
+
+    return act
 
 
 def noting(log: Path) -> Act:

@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from builders import standin
+from builders import json_schema, standin
+from segdrop.results import result
 from segdrop.spool.layout import RootLayout
 
 BUILDERS = Path(__file__).parent
@@ -27,6 +28,7 @@ QUICK = {
     "intake.incomplete_seconds": 0.8,
     "defaults.image_size": 32,
 }
+RESULT_SCHEMA = result.json_schema()
 T = TypeVar("T")
 _PR_CAPBSET_DROP = 24
 _OVERRIDES_PERMISSIONS = (1, 2)  #: CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
@@ -83,6 +85,7 @@ class Root:
         ``seen_at``: where we find what the daemon finds at ``folder/root``, if something is mounted there for it alone.
         """
         self.folder = folder
+        self.code = [BUILDERS]  #: where daemons and stand-ins are imported from, before the environment; drivers first
         self.layout = RootLayout(seen_at or folder / "root")
         self.control = folder / "control"  #: the plan, and what the stand-ins note
         self.control.mkdir(parents=True)
@@ -140,7 +143,10 @@ class Root:
         return {answer["input"]["name"]: answer for answer in found}
 
     def answer(self, name: str, deadline_seconds: float = DEADLINE_SECONDS) -> dict[str, Any]:
-        return wait_until(lambda: self.answers().get(name), f"an answer to {name}", deadline_seconds)
+        """The answer to an input, which conforms to the schema whatever its outcome."""
+        found = wait_until(lambda: self.answers().get(name), f"an answer to {name}", deadline_seconds)
+        assert json_schema.faults(found, RESULT_SCHEMA) == []
+        return found
 
     def archived(self, answer: dict[str, Any]) -> Path:
         """The input in ``done/`` or ``failed/``, once its work folder is gone."""
@@ -175,14 +181,14 @@ class Root:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("SEGDROP_", "JOURNAL_"))}
         return inherited | {
             "STANDIN_PLAN": str(self.control / "plan.json"),
-            "PYTHONPATH": str(BUILDERS),
+            "PYTHONPATH": os.pathsep.join(map(str, self.code)),
             "SEGDROP_CONFIG": str(self.config),
             "COLUMNS": "200",
         }
 
     def command(self, *arguments: str | Path, standin: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run one command to its end."""
-        program = [str(BUILDERS / "driver.py")] if standin else ["-m", "segdrop"]
+        program = [str(self.code[0] / "driver.py")] if standin else ["-m", "segdrop"]
         return subprocess.run(
             [sys.executable, *program, *map(str, arguments)],
             env=self.environment(),
@@ -213,7 +219,7 @@ class Daemon:
     ) -> None:
         self.root = root
         self.log_path = root.folder / "daemon.log"
-        program = [str(BUILDERS / "driver.py")] if standin else ["-m", "segdrop"]
+        program = [str(root.code[0] / "driver.py")] if standin else ["-m", "segdrop"]
         with self.log_path.open("ab") as log:
             self._log_start = log.tell()
             self.process = subprocess.Popen(
@@ -262,10 +268,10 @@ class Daemon:
     def children(self) -> list[int]:
         return children_of(self.pid)
 
-    def cpu_seconds(self) -> float:
-        """User and system time so far (proc(5), stat: the 14th and 15th number)."""
+    def cpu_seconds(self, *, children: bool = False) -> float:
+        """User and system time so far, also of ``children`` that have ended (proc(5), stat: number 14 to 17)."""
         numbers = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(numbers[11]) + int(numbers[12])) / os.sysconf("SC_CLK_TCK")
+        return sum(map(int, numbers[11 : 15 if children else 13])) / os.sysconf("SC_CLK_TCK")
 
     def rss_bytes(self) -> int:
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,7 +1,7 @@
 """``python driver.py run|once|train …``: the real command line, with the stand-ins as children.
 
-Three things are changed, and nothing else: which modules the children run, how long a pause lasts, and that the wall
-clock is ahead by as many seconds as the file ``clock`` beside the plan says.
+Three things are changed, and nothing else: which modules the children run, how long faults are waited out, and that the
+wall clock is ahead by as many seconds as the file ``clock`` beside the plan says.
 """
 
 import functools
@@ -9,8 +9,10 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from segdrop import cli, pause, service
-from segdrop.pipeline import Modules
+from segdrop import cli
+from segdrop.cli import serve
+from segdrop.service import delays, loop, pause
+from segdrop.stages.stage import Modules
 
 
 def wall() -> datetime:
@@ -21,7 +23,9 @@ def wall() -> datetime:
 
 if __name__ == "__main__":
     modules = Modules(check="held_check", training="standin", package="held_package")
-    clock = service.Clock(wall=wall)
-    cli.serve.Service = functools.partial(service.Service, modules=modules, clock=clock)  # type: ignore[misc,assignment]
-    pause._RETRY_SECONDS = 1.0
+    clock = loop.Clock(wall=wall)
+    serve.Service = functools.partial(loop.Service, modules=modules, clock=clock)  # type: ignore[misc,assignment]
+    delays.FIRST_SECONDS = 1.0
+    delays._LONGEST_SECONDS = 1.0
+    pause._LONGEST_SECONDS = 1.0
     cli.main()

@@ -10,8 +10,10 @@ import functools
 import importlib
 import os
 import pkgutil
+import runpy
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -22,18 +24,23 @@ from PIL import Image
 from builders import standin
 from builders.changes import Tracer
 from builders.daemons import Root, wait_until
-from segdrop import child, cli, dataset, logs, pause, service
+from segdrop import __version__, child_runtime, dataset, logs
+from segdrop.cli import options, serve
 from segdrop.dataset import __main__ as check_main
-from segdrop.delivery import __main__ as package_main
-from segdrop.execution import process
+from segdrop.execution import local
 from segdrop.execution.output import LogTail
-from segdrop.pipeline import Modules
+from segdrop.execution.runner import Command
+from segdrop.execution.supervision import Heartbeat
+from segdrop.results import __main__ as package_main
+from segdrop.service import delays, loop, pause
 from segdrop.spool import root as spool_root
+from segdrop.stages.stage import Modules
 
 #: between two tries of a daemon that pauses
 PAUSE_SECONDS = 0.05
 #: above those of any file that a daemon has open
 _MAX_DESCRIPTOR = 1024
+_HOLD_SECONDS = 0.005
 _PR_SET_PDEATHSIG = 1
 
 
@@ -68,16 +75,19 @@ def _run_module(module: str, arguments: tuple[str, ...]) -> int:
     match module:
         case "segdrop.dataset":
             return check_main.main(list(arguments))
-        case "segdrop.delivery":
+        case "segdrop.results":
             return package_main.main()
-        case _:
+        case "standin":
             return standin.main()
+        case _:  # ends by SystemExit, if with another status than 0
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+            return 0
 
 
-def _ready_for_forks(tracer: Tracer | None, children_log: Path) -> Callable[..., process.Child]:
-    """``Command.start`` by fork. Returns, like the real one, when the child has let go of the daemon's files."""
+def _ready_for_forks(tracer: Tracer | None, children_log: Path) -> Callable[..., local.LocalChild]:
+    """``LocalRunner.submit`` by fork. Returns, like the real one, when the child has let go of the daemon's files."""
 
-    def start(command: process.Command, now: float) -> process.Child:
+    def submit(_runner: local.LocalRunner, command: Command, now: float) -> local.LocalChild:
         with command.log_path.open("ab") as output:
             log = LogTail(command.log_path, output.tell())
             daemon = os.getpid()
@@ -88,26 +98,25 @@ def _ready_for_forks(tracer: Tracer | None, children_log: Path) -> Callable[...,
         os.close(held)
         os.read(let_go, 1)
         os.close(let_go)
-        return process.Child(_ForkedChild(pid), now, log)
+        return local.LocalChild(_ForkedChild(pid), now, log, Heartbeat(command.progress_path, now), None)
 
-    return start
+    return submit
 
 
-def _become_child(
-    command: process.Command, output: int, daemon: int, tracer: Tracer | None, children_log: Path
-) -> None:
+def _become_child(command: Command, output: int, daemon: int, tracer: Tracer | None, children_log: Path) -> None:
     """Never returns."""
     status = 1
     try:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         os.setpgid(0, 0)
-        role = {"segdrop.dataset": command.arguments[0], "segdrop.delivery": "package"}.get(command.module, "train")
+        role = {"segdrop.dataset": command.arguments[0], "segdrop.results": "package"}.get(command.module, "train")
         standin.append_record(children_log, [os.getpid(), role, Path(command.arguments[-1]).parent.name])
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.closerange(3, _MAX_DESCRIPTOR)  # the daemon's lock, and the pipe that tells so
-        os.environ[child.PARENT_VARIABLE] = str(daemon)
+        os.environ |= {child_runtime.PARENT_VARIABLE: str(daemon), child_runtime.VERSION_VARIABLE: __version__}
+        _hold(children_log.parent, f"{role}-{_slug(Path(command.arguments[-1]).parent.name)}")
         if tracer is not None:
             tracer.become(role)
         status = _run_module(command.module, command.arguments)
@@ -118,6 +127,19 @@ def _become_child(
     finally:
         sys.stderr.flush()
         os._exit(status)
+
+
+def _slug(job: str) -> str:
+    return job.rsplit("-", 2)[0]
+
+
+def _hold(control: Path, point: str) -> None:
+    """As long as there is a file ``hold-<point>``; ``held-<point>`` says so. Nothing below the root is changed."""
+    if (control / f"hold-{point}").exists():
+        child_runtime.tie_to_parent()
+    while (control / f"hold-{point}").exists():
+        (control / f"held-{point}").touch()
+        time.sleep(_HOLD_SECONDS)
 
 
 def children(root: Root, first: int = 0) -> list[tuple[int, str, str]]:
@@ -151,13 +173,13 @@ def start_daemon(root: Root, tracer: Tracer | None = None) -> int:
         os.dup2(descriptor, 2)
         os.environ["STANDIN_PLAN"] = str(root.control / "plan.json")
         os.fsync = lambda _descriptor: None
-        process.Command.start = _ready_for_forks(tracer, _children_log(root))  # type: ignore[method-assign]
+        local.LocalRunner.submit = _ready_for_forks(tracer, _children_log(root))  # type: ignore[method-assign]
         modules = Modules(training="standin")
-        cli.serve.Service = functools.partial(service.Service, modules=modules)  # type: ignore[misc,assignment]
-        pause._RETRY_SECONDS = PAUSE_SECONDS
+        serve.Service = functools.partial(loop.Service, modules=modules)  # type: ignore[misc,assignment]
+        delays.FIRST_SECONDS = delays._LONGEST_SECONDS = pause._LONGEST_SECONDS = PAUSE_SECONDS
         if tracer is not None:
             tracer.install()
-        status = cli.serve.serve(cli.options.load(root.config, None), until_drained=False)
+        status = serve.serve(options.load(root.config, None), until_drained=False)
     except BaseException:  # noqa: BLE001  (the process's end)
         traceback.print_exc()
     finally:

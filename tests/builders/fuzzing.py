@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from builders.daemons import BUILDERS
-from builders.specs import check_spec, inspect_spec
-from segdrop.codes import CODES
+from builders.specs import check_spec, quick_check_spec
+from segdrop.codes import Code
 from segdrop.errors import Issue
 
 BATCH = 1_000
@@ -38,7 +38,7 @@ class Findings:
         for value in issues:
             issue = Issue.from_json(value)
             self.codes[issue.code] += 1
-            if issue.code not in CODES or issue.code in UNCLEAN or not issue.message:
+            if not isinstance(issue.code, Code) or issue.code in UNCLEAN or not issue.message:
                 self.keep(path, f"{issue.code}: {issue.message}")
         self.codes["good"] += not issues
 
@@ -66,7 +66,7 @@ def run_child(arguments: list[str]) -> "subprocess.CompletedProcess[str]":
 def _inspect_all(folder: Path, archives: list[Path], findings: Findings) -> None:
     """The cheap check of all of them, as the daemon does it: who kills the child is the first without an answer."""
     while archives:
-        spec = inspect_spec(folder, archives, check_memory_bytes=INSPECT_MEMORY_BYTES)
+        spec = quick_check_spec(folder, archives, check_memory_bytes=INSPECT_MEMORY_BYTES)
         spec_path = folder / "spec.json"
         spec_path.write_text(spec.model_dump_json())
         spec.answer_path.unlink(missing_ok=True)

@@ -27,5 +27,5 @@ def cut_off(point: str, spec: Path, key: str) -> None:
     """Leave half of the answer that the spec has under ``key``, once, where there is a file ``cut-<point>``."""
     if asked(f"cut-{point}"):
         (folder() / f"cut-{point}").unlink()
-        answer = Path(json.loads(spec.read_bytes())[key])
+        answer = spec.parent / json.loads(spec.read_bytes())[key]
         os.truncate(answer, answer.stat().st_size // 2)

@@ -10,26 +10,26 @@ import sys
 import traceback
 from pathlib import Path
 
-from segdrop import child, errors, spec
-from segdrop.dataset import examine
+from segdrop import child_runtime, errors, spec
+from segdrop.dataset import full_check
 
 
 def main() -> int:
-    child.tie_to_parent()
+    child_runtime.tie_to_parent()
     order = json.loads(Path(sys.argv[1]).read_bytes())
     limits = spec.Limits.model_validate(order["spec"]["limits"])
-    child.limit_resources(memory_bytes=limits.check_memory_bytes, cpu_seconds=limits.check_cpu_seconds)
+    child_runtime.limit_resources(memory_bytes=limits.check_memory_bytes, cpu_seconds=limits.check_cpu_seconds)
     with Path(order["answers"]).open("a", encoding="utf-8") as answers:
         for archive in order["archives"]:
             one = spec.CheckSpec.model_validate(order["spec"] | {"archive": archive, "name": Path(archive).name})
             issues, defect = [], None
             try:
-                issues = [issue.to_json() for issue in examine.check(one, child.StopFlag()).issue_list()]
+                issues = [issue.to_json() for issue in full_check.check(one, child_runtime.StopFlag()).issues]
             except errors.DataError as error:
                 issues = [issue.to_json() for issue in error.issues]
             except Exception:  # noqa: BLE001  (what the test looks for)
                 defect = traceback.format_exc()
-            answer = {"archive": archive, "issues": issues, "defect": defect, "peak": child.peak_rss_bytes()}
+            answer = {"archive": archive, "issues": issues, "defect": defect, "peak": child_runtime.peak_rss_bytes()}
             answers.write(json.dumps(answer) + "\n")
             answers.flush()
             if one.cache_dir is not None:

@@ -12,7 +12,7 @@ import random
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from builders import exports
 from builders.exports.reading import WRONG
@@ -57,9 +57,9 @@ def mutant(number: int, seed: str) -> bytes:
 
 @functools.cache
 def _formats() -> tuple[str, ...]:
-    from segdrop.request import AVAILABLE  # noqa: PLC0415  (not needed to import this)
+    from segdrop.request import LayoutName  # noqa: PLC0415  (not needed to import this)
 
-    return tuple(str(name) for name in AVAILABLE["format"])
+    return ("auto", *get_args(LayoutName))
 
 
 def _name(members: Members, rng: random.Random) -> str:

@@ -1,8 +1,11 @@
-"""A segmentation model of a few hundred parameters, built like the large one: for tests of everything around it."""
+"""Segmentation models of a few hundred parameters, one built like the large one and one of another family."""
+
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from segdrop.modeling.architectures import SegmentationModel
+from segdrop.modeling.architectures import ForeignWeights, SegmentationModel, upsampled
+from segdrop.modeling.architectures.deeplabv3 import DeepLabV3
 
 
 class _Backbone(nn.Module):
@@ -35,8 +38,10 @@ def tiny_network(num_classes: int = 2) -> nn.Module:
     return network
 
 
-class TinyModel(SegmentationModel):
-    STAGES = (("backbone",),)
+class TinyModel(DeepLabV3):
+    @property
+    def stages(self) -> Sequence[Sequence[nn.Module]]:
+        return [[self.encoder]]
 
     def set_output_stride(self, stride: int) -> None:
         """Of 8 there are four pixels to a step here, of 16 eight."""
@@ -46,3 +51,40 @@ class TinyModel(SegmentationModel):
 def build_tiny_model(_architecture: str, num_classes: int) -> SegmentationModel:
     """Stands in for ``build_model``."""
     return TinyModel(tiny_network(num_classes))
+
+
+class OtherModel(SegmentationModel):
+    """Of another family: other submodules, one head, one output stride."""
+
+    @property
+    def encoder(self) -> nn.Module:
+        return self.network.get_submodule("stem")
+
+    @property
+    def heads(self) -> nn.Module:
+        return self.network.get_submodule("decoder")
+
+    @property
+    def stages(self) -> Sequence[Sequence[nn.Module]]:
+        return [[self.encoder]]
+
+    def set_output_stride(self, stride: int) -> None:
+        assert stride == 4
+
+    def forward(self, images: Tensor) -> Tensor:
+        return upsampled(self.forward_heads(images)[0], images.shape[-2:])
+
+    def forward_heads(self, images: Tensor) -> tuple[Tensor]:
+        return (self.heads(self.encoder(images)).float(),)
+
+    def read_weights(self, given: Mapping[str, Tensor]) -> ForeignWeights:
+        stem = {f"stem.{name}": tensor for name, tensor in given.items()}
+        return ForeignWeights("stem", stem, frozenset(f"stem.{name}" for name in self.encoder.state_dict()))
+
+
+def build(_architecture: str, num_classes: int) -> SegmentationModel:
+    """What a module of a family has."""
+    network = nn.Module()
+    network.stem = nn.Sequential(nn.Conv2d(3, 8, 3, stride=4, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+    network.decoder = nn.Conv2d(8, num_classes, 1)
+    return OtherModel(network)

@@ -14,7 +14,8 @@ _RESULT_NAME = re.compile(r"[a-z0-9_-]+-\d{8}T\d{6}Z-[0-9a-f]{4}\.(zip|json)")
 #: a daemon that starts tries whether files can be renamed: an empty one, hidden, for a moment
 _PROBE_NAME = ".segdrop-probe"
 #: below the root, what may be there while no daemon runs: its lock, the last cheap check (replaced by the next)
-_KEPT = frozenset({SENTINEL_NAME, "metrics.prom", "work/.daemon.lock", "work/.inspection"})
+_OURS = (".copies", ".daemon.lock", ".inspection", ".late-requests.json", ".measurements.json")
+_KEPT = frozenset({SENTINEL_NAME, "metrics.prom", *(f"work/{name}" for name in _OURS)})
 
 
 class OutboxReader:
@@ -22,6 +23,9 @@ class OutboxReader:
 
     def __init__(self, layout: RootLayout) -> None:
         self.layout = layout
+        self.foreign: set[str] = set()  #: names in ``work/`` that belong to others, and stay
+        self.set_aside: set[str] = set()  #: jobs whose folders could not be understood: their books are not kept here
+        self.reserved = False  #: whether names may be empty for a moment, as where there are no hard links
         self.answers: dict[str, dict[str, Any]] = {}  #: by job
         self.wrong: list[str] = []
         self.looks = 0
@@ -46,6 +50,8 @@ class OutboxReader:
         if name in self._seen:  # with its answer
             return
         content = (self.layout.outbox / name).read_bytes()
+        if self.reserved and not content:
+            return
         self._seen[name] = _digest(content)
         if name.endswith(".json"):
             answer = self.answers[name.removesuffix(".json")] = self._parse(name, content)
@@ -82,11 +88,12 @@ class OutboxReader:
         wrong = list(dict.fromkeys(self.wrong))
         changed = (n for n, seen in self._seen.items() if _digest((self.layout.outbox / n).read_bytes()) != seen)
         wrong += [f"{name} has changed since it was first seen" for name in changed]
-        originals = [answer for answer in self.answers.values() if "retry_of" not in answer]
+        answers = {job: answer for job, answer in self.answers.items() if job not in self.set_aside}
+        originals = [answer for answer in answers.values() if "retry_of" not in answer]
         counted = Counter(answer["input"]["name"] for answer in originals)
         wrong += [f"{name} has {counted[name]} answers" for name in inputs if counted[name] != 1]
         wrong += [f"{name} was never dropped" for name in counted if name not in inputs]
-        wrong += [found for job, answer in self.answers.items() for found in self._archive_of(job, answer, inputs)]
+        wrong += [found for job, answer in answers.items() for found in self._archive_of(job, answer, inputs)]
         wrong += self._sidecars(sidecars)
         wrong += self._strangers()
         return wrong
@@ -120,14 +127,19 @@ class OutboxReader:
     def _strangers(self) -> list[str]:
         """Files that belong to nothing: temporary ones, above all."""
         root = self.layout.root
-        wrong = [f"{path.name} is left in work/" for path in self.layout.work.glob("[!.]*")]
+        foreign = tuple(self.layout.work / name for name in self.foreign)
+        wrong = [f"{path.name} is left in work/" for path in self.layout.work.glob("[!.]*") if path not in foreign]
         wrong += [f"{path.name} is left in the inbox" for path in self.layout.inbox.iterdir()]
         for path in root.rglob("*"):
+            if any(path.is_relative_to(theirs) for theirs in foreign):
+                continue
             relative = path.relative_to(root).as_posix()
             if path.name.endswith(".tmp") or (path.name.startswith(".") and relative not in _KEPT):
                 wrong.append(f"{relative} is left")
         archived = {path.name for folder in (self.layout.done, self.layout.failed) for path in folder.iterdir()}
-        wrong += [f"{name} was put away without an answer" for name in sorted(archived - set(self.answers))]
+        wrong += [
+            f"{name} was put away without an answer" for name in sorted(archived - set(self.answers) - self.set_aside)
+        ]
         published = {path.stem for path in self.layout.outbox.glob("*.zip")}
         wrong += [f"{name}.zip is in the outbox without its JSON" for name in sorted(published - set(self.answers))]
         return wrong
@@ -136,7 +148,7 @@ class OutboxReader:
         """The jobs in ``work/``, by id, as their manifests say."""
         found = {}
         for manifest in self.layout.work.glob("[!.]*/job.json"):
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError):
                 found[manifest.parent.name] = json.loads(manifest.read_bytes())
         return found
 

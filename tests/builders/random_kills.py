@@ -1,5 +1,9 @@
 """``python -m builders.random_kills ORDER``: many tiny jobs, while daemon and children get SIGKILL at random moments.
 
+Among them, what is nobody's fault here (``builders.mishaps``): a ZIP and a request that cannot be renamed before half
+of the kills are done, folders of another user in ``work/``, a job folder that is damaged, and one that has lost its
+dataset. It wants a mount namespace of its own, and to be bound by permissions.
+
 ORDER is a JSON file: folder, seed, jobs, kills. Prints one JSON object: what happened, and what is wrong. How long a
 daemon lives is counted in children that are started, so that a slow machine gets as far as a fast one.
 """
@@ -19,7 +23,10 @@ from typing import Any
 from builders import forked, write_dataset
 from builders.crash_runs import SETTINGS
 from builders.daemons import Root, children_of, commented, is_alive, wait_until
+from builders.mishaps import FOREIGN, Busy, Foreign, SetAside, lose_dataset
 from builders.outbox_reader import OutboxReader
+from segdrop.spool.store import Store
+from segdrop.stages import attempts
 
 POLL_SECONDS = 0.005
 #: no child for so long: it hangs
@@ -39,6 +46,11 @@ KINDS: dict[str, tuple[dict[str, Any] | None, int]] = {
     "twin": ({"epochs": 1}, 10),  # the same bytes as a long one
     "text": (None, 10),  # no ZIP
 }
+#: Beside those: names of the files that cannot be renamed for a while, and the request of the one whose ZIP can be.
+BUSY_ZIP, BOXED_ZIP, BOXED_REQUEST = "busy.zip", "boxed.zip", "boxed.json"
+BOXED_SEED = 7
+#: of a queued job whose folder loses its dataset
+LOST_ZIP = "lost.zip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +90,15 @@ class Inputs:
                 self.contents[name] = b"no ZIP" if kind == "text" else commented(base, comment)
                 if dice.random() < 1 / 3:
                     self.sidecars[f"{kind}{number:03}.json"] = json.dumps({"priority": dice.randint(-3, 3)}).encode()
-        behaviours = {Path(name).stem: KINDS[kind_of(name)][0] for name in self.contents}
-        self.plan = {stem: behaviour | {"size": MODEL_BYTES} for stem, behaviour in behaviours.items() if behaviour}
-        self.order = sorted(self.contents)
+        for name in (BUSY_ZIP, BOXED_ZIP):
+            self.contents[name] = commented(base, name)
+        self.sidecars[BOXED_REQUEST] = json.dumps({"seed": BOXED_SEED}).encode()
+        self.lost = commented(base, LOST_ZIP)
+        behaviours = {Path(name).stem: KINDS.get(kind_of(name), ({}, 0))[0] for name in self.contents}
+        self.plan = {
+            stem: behaviour | {"size": MODEL_BYTES} for stem, behaviour in behaviours.items() if behaviour is not None
+        }
+        self.order = sorted(self.contents.keys() - {BUSY_ZIP, BOXED_ZIP})
         dice.shuffle(self.order)
 
 
@@ -106,6 +124,11 @@ class RandomKills:
         self.wrong: list[str] = []
         self._waiting = list(self.inputs.order)
         self._attempts: dict[str, int] = {}
+        self._foreign = Foreign(self.root.layout)
+        self.reader.foreign |= set(FOREIGN)
+        self._damaged = [self._lose_a_dataset(), SetAside.broken(self.root.layout)]
+        self.reader.set_aside |= {damaged.job for damaged in self._damaged}
+        self._busy = self._drop_busy()
         self._daemon = forked.start_daemon(self.root)
 
     def run(self) -> None:
@@ -116,6 +139,45 @@ class RandomKills:
         _, status = os.waitpid(self._daemon, 0)
         if status != 0:
             self.wrong.append(f"the last daemon ended with {os.waitstatus_to_exitcode(status)}")
+
+    # mishaps
+
+    def _lose_a_dataset(self) -> SetAside:
+        """Of the first job of all, while nothing is started and no daemon runs."""
+        layout = self.root.layout
+        pause = layout.inbox / "PAUSE"
+        pause.touch()
+        self._move_in(LOST_ZIP, self.inputs.lost)
+        daemon = forked.start_daemon(self.root)
+        wait_until(lambda: self.root.states().get(LOST_ZIP) == "checked", "a queued job")
+        os.kill(daemon, signal.SIGTERM)
+        os.waitpid(daemon, 0)
+        pause.unlink()
+        (job,) = self.reader.manifests()
+        return lose_dataset(layout, job)
+
+    def _drop_busy(self) -> list[Busy]:
+        inbox = self.root.layout.inbox
+        self._move_in(BOXED_REQUEST, self.inputs.sidecars[BOXED_REQUEST])
+        self._move_in(BUSY_ZIP, self.inputs.contents[BUSY_ZIP])
+        held = [Busy(inbox / BOXED_REQUEST), Busy(inbox / BUSY_ZIP)]
+        self._move_in(BOXED_ZIP, self.inputs.contents[BOXED_ZIP])
+        return held
+
+    def _release(self) -> None:
+        """Half of the kills are done, or nothing else is left to do."""
+        if self.kills.total() < self.wanted_kills / 2 and self._num_answered() < len(self.inputs.order):
+            return
+        if self._busy[0].held and self._answered_names() & {BUSY_ZIP, BOXED_ZIP}:
+            self.wrong.append("what could not be renamed was answered")
+        for busy in self._busy:
+            busy.release()
+
+    def _answered_names(self) -> set[str]:
+        return {answer["input"]["name"] for answer in self.reader.answers.values()}
+
+    def _num_answered(self) -> int:
+        return len(self.reader.answers.keys() - self.reader.set_aside)
 
     # people
 
@@ -134,10 +196,11 @@ class RandomKills:
             (self.root.control / name).rename(self.root.layout.inbox / name)
 
     def _done(self) -> bool:
-        if len(self.reader.answers) < len(self.inputs.contents):
+        if self._num_answered() < len(self.inputs.contents):
             return False
         layout = self.root.layout
-        return not [*layout.work.glob("[!.]*"), *layout.work.glob(".*.removed"), *layout.inbox.iterdir()]
+        left = {path.name for path in (*layout.work.glob("[!.]*"), *layout.work.glob(".*.removed"))}
+        return not left - self.reader.foreign and not [*layout.inbox.iterdir()]
 
     def _until(self, condition: Callable[[], bool]) -> None:
         """Look at the outbox all the while."""
@@ -145,6 +208,7 @@ class RandomKills:
         while not condition():
             self._drop()
             self.reader.look()
+            self._release()
             if os.waitpid(self._daemon, os.WNOHANG)[0]:
                 raise AssertionError("a daemon ended by itself")
             if (number := len(self.children.look())) != last:
@@ -191,18 +255,24 @@ class RandomKills:
         self._daemon = forked.start_daemon(self.root)
 
     def _read_books(self) -> None:
-        """Nobody is at work: what is on disk is all there is. Every start was on record before, and stays there."""
+        """Nobody is at work: what is on disk is all there is. Every start has left a mark, and is counted for good."""
         starts = Counter(name for name, _, _ in self.root.starts())
         for job, manifest in self.reader.manifests().items():
-            attempts, name = manifest["attempts"], manifest["input_name"]
+            name, store = manifest["input_name"], Store(self.root.layout)
+            made = attempts.number(store.load(job), store.files(job))
             least = max(starts[name], self._attempts.get(job, 0))
-            if attempts < least:
-                self.wrong.append(f"{job}: {attempts} attempts on record after {least}")
-            self._attempts[job] = attempts
-            if manifest["state"] in ("started", "trained"):
+            if made < least:
+                self.wrong.append(f"{job}: {made} attempts on record after {least}")
+            self._attempts[job] = made
+            if manifest["state"] in ("running", "computed"):
                 self.hits[job] += 1
 
     # at the end
+
+    def audit(self) -> list[str]:
+        wrong = self.reader.audit(self.inputs.contents, self.inputs.sidecars)
+        wrong += [found for damaged in self._damaged for found in damaged.wrong()]
+        return wrong + self._foreign.wrong()
 
     def told(self) -> dict[str, Any]:
         return {
@@ -214,7 +284,7 @@ class RandomKills:
             "check_hits": self.check_hits,
             "inspect_hits": self.inspect_hits,
             "starts": self.root.starts(),
-            "answers": list(self.reader.answers.values()),
+            "answers": [answer for job, answer in self.reader.answers.items() if job not in self.reader.set_aside],
         }
 
 
@@ -224,7 +294,7 @@ def main() -> None:
     run = RandomKills(Path(order["folder"]), order["seed"], order["jobs"], order["kills"])
     try:
         run.run()
-        run.wrong += run.reader.audit(run.inputs.contents, run.inputs.sidecars)
+        run.wrong += run.audit()
     except (AssertionError, TimeoutError) as error:
         run.wrong.append(repr(error))
     print(json.dumps(run.told()))

@@ -2,9 +2,12 @@
 
 import os
 import shutil
+import subprocess
 
 import pytest
 
+#: what stands before a command that mounts for itself alone: it becomes that command by exec, under the same PID
+IN_NAMESPACE = ("unshare", "--mount", "--propagation", "private")
 #: set by CI, where a skip is a failure: the machine was made to have everything
 REQUIRE_VARIABLE = "REQUIRE_FAULT_TESTS"
 
@@ -30,3 +33,11 @@ def find_program(name: str) -> str | None:
 
 def require_root() -> None:
     require(os.geteuid() == 0, "needs root")
+
+
+def require_mounts() -> None:
+    """As root, with a mount namespace of one's own."""
+    require_root()
+    require_program("unshare", "mount", "umount", "nsenter")
+    tried = subprocess.run([*IN_NAMESPACE, "true"], capture_output=True, text=True, check=False)
+    require(tried.returncode == 0, f"no namespaces here: {tried.stderr.strip()}")

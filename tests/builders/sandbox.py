@@ -42,8 +42,8 @@ class Sandbox:
 
     @classmethod
     @contextlib.contextmanager
-    def booted(cls, storage: Path) -> Iterator[Self]:
-        """With segdrop installed, and not started."""
+    def booted(cls, storage: Path, *, people: str = "") -> Iterator[Self]:
+        """With segdrop installed (``people``: with a group of their own), and not started."""
         storage.mkdir()
         mounts = [f"{REPOSITORY}:{_SOURCE}", f"{sysconfig.get_path('purelib')}:{_PACKAGES}"]
         if not Path(sys.base_prefix).is_relative_to("/usr"):  # where the service may not look: a home directory
@@ -55,14 +55,18 @@ class Sandbox:
             raise AssertionError(started.stderr)
         sandbox = cls(storage, int(started.stdout))
         try:
-            sandbox._install()
+            sandbox._install(people)
             yield sandbox
         finally:
             subprocess.run([SCRIPT, "stop", str(sandbox.pid)], check=True)
 
-    def _install(self) -> None:
+    def _install(self, people: str) -> None:
         self._make_environment()
-        print(self.make("install", f"PIP_ARGS={_PIP_ARGS}"))
+        print(self.install(*([f"PEOPLE={people}"] if people else [])))
+
+    def install(self, *variables: str) -> str:
+        """``make install``, which also upgrades."""
+        return self.make("install", f"PIP_ARGS={_PIP_ARGS}", *variables)
 
     def _make_environment(self) -> None:
         """A virtual environment with the tests' packages, on a Python that the service may read."""
@@ -111,7 +115,14 @@ class Sandbox:
         self.run("umount", ROOT, check=False)
 
     def as_service(self, *command: str) -> str:
-        return self.run("setpriv", "--reuid", "segdrop", "--regid", "segdrop", "--init-groups", *command)
+        return self.run(*self._becoming("segdrop"), *command)
+
+    def attempt_as(self, user: str, command: str) -> "subprocess.CompletedProcess[str]":
+        """A shell command of one of the people, in the root."""
+        return self.complete(*self._becoming(user), "sh", "-c", f"cd {ROOT} && {{ {command}; }}")
+
+    def _becoming(self, user: str) -> list[str]:
+        return ["setpriv", "--reuid", user, "--regid", user, "--init-groups"]
 
     def fresh_root(self) -> None:
         """An empty root, made as README says, with nothing of an earlier test."""
@@ -120,9 +131,7 @@ class Sandbox:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         self.run("sh", "-c", f"rm -rf {ROOT}/* {ROOT}/.segdrop-root")  # what `make install` made
         self.mount_root()
-        self.run("chown", "segdrop:segdrop", ROOT)
-        self.run("chmod", "2770", ROOT)
-        self.as_service("sh", "-c", f"umask 007; exec segdrop init {ROOT}")
+        self.run("segdrop", "init", "--owner", "segdrop", "--people", "segdrop", ROOT)
 
     def drop(self, archive: Path, request: dict[str, Any]) -> None:
         """Copy a ZIP into the inbox, as a user that is not the service's; its sidecar first."""

@@ -62,7 +62,7 @@ class Site:
 
     def _is_held(self, daemon: Daemon, point: str) -> bool:
         if point == "attempt":
-            return self.root.states().get(NAME) == "queued"
+            return self.root.states().get(NAME) == "checked"
         if point in _HOLD_AT:
             return bool([event for event in daemon.events("epoch.finished") if event["epoch"] == _HOLD_AT[point]])
         return (self.root.control / f"held-{point}").exists()

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from segdrop.child import StopFlag
-from segdrop.dataset import examine
+from segdrop.child_runtime import StopFlag
+from segdrop.dataset import full_check
 from segdrop.dataset.report import CheckReport
 from segdrop.settings import LimitSettings
-from segdrop.spec import CheckSpec, InspectItem, InspectSpec, Limits
+from segdrop.spec import CheckSpec, Limits, QuickCheckItem, QuickCheckSpec
 
 
 def limits(**changes: int) -> Limits:
@@ -46,9 +46,9 @@ def check_spec(
     )
 
 
-def inspect_spec(folder: Path, archives: list[Path], **caps: int) -> InspectSpec:
-    return InspectSpec(
-        items=[InspectItem(key=path.stem, archive=path, name=path.name) for path in archives],
+def quick_check_spec(folder: Path, archives: list[Path], **caps: int) -> QuickCheckSpec:
+    return QuickCheckSpec(
+        items=[QuickCheckItem(key=path.stem, archive=path, name=path.name) for path in archives],
         defaults={},
         models_dir=folder / "models",
         limits=limits(**caps),
@@ -61,10 +61,10 @@ def check(
     archive: Path, request: dict[str, Any] | bytes | None = None, *, cache: bool = True, **caps: int
 ) -> CheckReport:
     """The full check, in this process."""
-    return examine.check(check_spec(archive, request, cache=cache, **caps), StopFlag())
+    return full_check.check(check_spec(archive, request, cache=cache, **caps), StopFlag())
 
 
-def child(command: str, spec: CheckSpec | InspectSpec, folder: Path) -> subprocess.CompletedProcess[str]:
+def child(command: str, spec: CheckSpec | QuickCheckSpec, folder: Path) -> subprocess.CompletedProcess[str]:
     """The check as a process of its own, to its end."""
     path = folder / f"{command}.spec.json"
     path.write_text(spec.model_dump_json())

@@ -8,7 +8,8 @@ plan, a JSON file named by ``STANDIN_PLAN``: behaviours by the input's name, ``"
                no file ``release``
     deaf       true: SIGTERM is not heeded while it waits
     ending     raise, die (SIGKILL), silent (exit 0 without an answer), cut (exit 0 with half of one), full (ENOSPC),
-               eat (memory), not_finite; else: success
+               eat (memory), no_memory (as torch says it), errno (an error of the system with the number ``errno``, at
+               ``path``), not_finite; else: success
     ending_at  before which epoch it ends so (default: after the last)
     times      how many starts end so; the ones after that succeed
     size       of the model, in bytes (default: some hundred thousand)
@@ -28,7 +29,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from segdrop import child, durable, logs
+from segdrop import child_runtime, durable, fingerprint, logs, weights_files
+from segdrop.codes import Code
 from segdrop.errors import DataError, Exit, Issue, StoppedError
 
 POLL_SECONDS = 0.02
@@ -40,7 +42,7 @@ RECORD_BYTES = 2048
 
 
 class Standin:
-    def __init__(self, spec: dict[str, Any], stop: child.StopFlag) -> None:
+    def __init__(self, spec: dict[str, Any], stop: child_runtime.StopFlag) -> None:
         plan = Path(os.environ["STANDIN_PLAN"])
         behaviours = json.loads(plan.read_text()) if plan.exists() else {}
         self.folder = plan.parent
@@ -54,6 +56,7 @@ class Standin:
 
     def run(self) -> None:
         epochs = self.behaviour.get("epochs", 1)
+        self.refuse_what_is_answered()
         first = self.resumed_epoch()
         starts = self.note_start(first)
         ends_badly = starts <= self.behaviour.get("times", sys.maxsize)
@@ -74,6 +77,11 @@ class Standin:
     def resumed_epoch(self) -> int:
         checkpoint = self.path("checkpoint")
         return json.loads(checkpoint.read_text())["epoch"] if checkpoint.exists() else 0
+
+    def refuse_what_is_answered(self) -> None:
+        answered = self.spec.get("answered", {})
+        if answered and not self.path("checkpoint").exists() and (earlier := answered.get(self.fingerprint())):
+            raise DataError([Issue.of(Code.JOB_DUPLICATE, f"answered by {earlier}", files=[earlier])])
 
     def note_start(self, first_epoch: int) -> int:
         """Record this start; returns how many there were for this input."""
@@ -112,8 +120,13 @@ class Standin:
                 self.eaten = [os.urandom(1 << 20) for _ in range(MOST_MIB)]
             case "full":
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path("checkpoint")))
+            case "errno":
+                number = self.behaviour["errno"]
+                raise OSError(number, os.strerror(number), self.behaviour.get("path") or str(self.path("checkpoint")))
+            case "no_memory":
+                raise DataError([Issue.of(Code.TRAIN_OUT_OF_MEMORY, "can't allocate memory")])
             case "not_finite":
-                raise DataError([Issue.of("train.not_finite", "the loss is nan")])
+                raise DataError([Issue.of(Code.TRAIN_NOT_FINITE, "the loss is nan")])
 
     def metrics(self) -> dict[str, Any]:
         each = {"iou": 0.5, "accuracy": 0.75, "dice": 0.67, "pixels": 100}
@@ -132,6 +145,13 @@ class Standin:
             "steps": 1,
         }
 
+    def fingerprint(self) -> str:
+        """Of what was asked for, with the weights that it leads to now."""
+        asked = self.spec.get("asked")
+        dirs = [Path(folder) for folder in self.spec["weights_dirs"]]
+        digest = weights_files.resolve(asked["pretrained"], asked["architecture"], dirs)
+        return fingerprint.of(self.spec["metadata"]["input_sha256"], asked, digest)
+
     def answer(self, epochs: int) -> None:
         durable.write_bytes(self.path("model"), (self.name.encode() * 100_000)[: self.behaviour.get("size")])
         rows = "".join(f"{epoch + 1},0.5\n" for epoch in range(epochs))
@@ -141,9 +161,10 @@ class Standin:
             {
                 "metrics": self.metrics(),
                 "timing": {"train_seconds": 0.1, "train_images_per_second": 10.0, "first_step_seconds": 0.1},
-                "peak_rss_bytes": child.peak_rss_bytes(),
+                "peak_rss_bytes": child_runtime.peak_rss_bytes(),
                 "environment": {"precision": "fp32", "threads": 1},
                 "issues": [],
+                "fingerprint": self.fingerprint(),
             },
         )
 
@@ -168,10 +189,21 @@ def records(log: Path, first: int = 0) -> Iterator[Any]:
             yield from map(json.loads, stream)
 
 
+def located_spec(path: Path) -> dict[str, Any]:
+    """The values of a spec, with the absolute paths that its relative ones stand for."""
+    spec, folder = json.loads(path.read_bytes()), path.absolute().parent
+    for key, value in spec.items():
+        if key.endswith(("_path", "_dir")) and value is not None:
+            spec[key] = os.path.normpath(folder / value)
+        elif key.endswith("_dirs"):
+            spec[key] = [os.path.normpath(folder / each) for each in value]
+    return spec
+
+
 def main() -> int:
-    child.tie_to_parent()
-    spec = child.ordered(lambda path: json.loads(path.read_bytes()), Path(sys.argv[1]))
-    return child.run(
+    child_runtime.tie_to_parent()
+    spec = child_runtime.ordered(located_spec, Path(sys.argv[1]))
+    return child_runtime.run(
         lambda stop: Standin(spec, stop).run(),
         job=spec["job"],
         stage="train",

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from segdrop.dataset.classes import IGNORE
-from segdrop.request import Request
-from segdrop.spec import TrainingSpec
+from segdrop.dataset.classes.assignment import IGNORE
+from segdrop.request import TrainRequest
+from segdrop.spec import ModelMetadata, TrainingSpec
 
 CLASSES = ["background", "square"]
 
@@ -51,25 +51,39 @@ def write_index(folder: Path, *, train: int, val: int, test: int, height: int, w
 
 
 def training_spec(folder: Path, cache_dir: Path, **request: Any) -> TrainingSpec:
-    """A run in ``folder``: 2 epochs of batches of 2, fp32, from random weights, unless the request says else."""
+    """A run in ``folder``: 2 epochs of batches of 2, fp32, from random weights, unless the request says else.
+
+    Its size is that of the cache, where there is one.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    keys = {"epochs": 2, "batch_size": 2, "image_size": 32, "pretrained": "none", "precision": "fp32"} | request
+    index_path = cache_dir / "index.json"
+    index = json.loads(index_path.read_bytes()) if index_path.exists() else {"height": 32, "width": 32}
+    size = (index["height"], index["width"])
+    keys = {"epochs": 2, "batch_size": 2, "image_size": size, "pretrained": "none", "precision": "fp32"} | request
     return TrainingSpec(
         job="tiny",
-        request=Request(**keys).resolved(),
+        request=TrainRequest(**keys).resolved(),
         cache_dir=cache_dir,
         classes=CLASSES,
         weights_dirs=[folder / "models"],
         threads=1,  # more of them wait for each other when the machine is busy, and tiny steps are all waiting
         checkpoint_path=folder / "checkpoint.pth",
         model_path=folder / "model.pth",
+        checkpoints_dir=folder / "checkpoints",
         history_path=folder / "history.csv",
         result_path=folder / "training.json",
         progress_path=folder / "progress.json",
         measurements_path=folder / "measurements.json",
         error_path=folder / "error.json",
         lock_path=folder / "child.lock",
-        metadata={"mask_values": [0, 1], "input_sha256": "0" * 64},
+        metadata=ModelMetadata(
+            job="tiny",
+            input_name="tiny.zip",
+            input_sha256="0" * 64,
+            mask_values=[0, 1],
+            mask_encoding="ids",
+            ignore_index=None,
+        ),
     )
 
 

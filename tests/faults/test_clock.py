@@ -36,12 +36,12 @@ def test_jump_of_the_wall_clock_changes_nothing_but_the_dates(tmp_path: Path, da
         root.drop(good, "during.zip")
         daemon.wait_for("epoch.finished", epoch=1)
         root.drop(good, "waiting.zip", request={"priority": -5})
-        wait_until(lambda: root.states().get("waiting.zip") == "queued", "another one queued")
+        wait_until(lambda: root.states().get("waiting.zip") == "checked", "another one queued")
         set_clock(root, days)
         year = wait_until(lambda: root.status()["updated_at"][:4] != before["finished_at"][:4], "the clock is seen")
         assert year
         root.drop(good, "urgent.zip", request={"priority": 5})
-        wait_until(lambda: root.states().get("urgent.zip") == "queued", "it settles as ever")
+        wait_until(lambda: root.states().get("urgent.zip") == "checked", "it settles as ever")
         root.flag("release")
         answers = [root.answer(name) for name in ("during.zip", "urgent.zip", "waiting.zip")]
         assert daemon.events("child.killed") + daemon.events("file.expired") + daemon.events("queue.paused") == []

@@ -27,6 +27,7 @@ from builders import write_dataset
 from builders.daemons import Daemon, Root, verified_zip, wait_until
 from builders.machine import Account, Machine, free_port
 from builders.requirements import find_program, require_program
+from builders.samba import EXAMPLE, Samba
 
 pytestmark = pytest.mark.faults
 
@@ -34,7 +35,6 @@ SETTLE_SECONDS = 1.0
 #: what a stalling client makes the daemon wait: longer than it takes for a file to settle
 STALL_SECONDS = 2.5
 SETTINGS = {"intake__settle_seconds": SETTLE_SECONDS, "intake__incomplete_seconds": 60.0, "queue__capacity": 50}
-EXAMPLE = Path(__file__).parents[2] / "config" / "samba.conf.example"
 
 
 def big_zip(path: Path) -> Path:
@@ -283,7 +283,7 @@ def test_upload_of_a_file_that_is_at_work_already_is_answered_as_a_duplicate(tmp
         office = Office(root, daemon, sources)
         big_zip(office.source("again.zip"))
         rsync("--archive")(office, "again.zip")
-        wait_until(lambda: root.states().get("again.zip") == "started", "the training")
+        wait_until(lambda: root.states().get("again.zip") == "running", "the training")
         rsync("--archive")(office, "again.zip")
         wait_until(lambda: len(list(root.layout.work.glob("*/job.json"))) == 2, "the second one claimed")
         root.flag("release")
@@ -302,7 +302,6 @@ ALICE = Account("alice", 61001, 61001, groups=(61000, 61010))
 BOB = Account("bob", 61002, 61002, groups=(61000, 61010))
 #: has no rights but those that Samba gives
 CAROL = Account("carol", 61003, 61003, groups=(61010,))
-PASSWORD = "correct horse"
 
 
 class Servers:
@@ -311,63 +310,22 @@ class Servers:
     def __init__(self, machine: Machine, root: Root) -> None:
         self.machine = machine
         self.root = root
-        self.smb_port = free_port()
         self.ssh_port = free_port()
         self.folder = machine.folder / "servers"
         self.folder.mkdir()
-        self.smb_config = self._write_smb_config()
-        self._serve_smb()
+        self.samba = Samba(machine, root.layout.root, (ALICE, CAROL))
         self._serve_ssh()
 
-    def _write_smb_config(self) -> Path:
-        """The shares are those of the example, moved to our root; what else there is keeps out of the machine's way."""
-        folder = self.folder / "samba"
-        directories = ("private dir", "state directory", "lock directory", "cache directory", "pid directory")
-        lines = ["[global]", "server role = standalone server", "map to guest = never", "disable netbios = yes"]
-        lines += ["interfaces = 127.0.0.1/8", "bind interfaces only = yes", f"smb ports = {self.smb_port}"]
-        lines += [
-            "load printers = no",
-            "disable spoolss = yes",
-            "printcap name = /dev/null",
-            "usershare max shares = 0",
-        ]
-        lines += [f"{key} = {folder}" for key in (*directories, "ncalrpc dir", "binddns dir")]
-        lines += [f"passdb backend = tdbsam:{folder}/passdb.tdb", f"log file = {folder}/log", "log level = 1"]
-        shares = EXAMPLE.read_text().replace("/srv/segdrop", str(self.root.layout.root))
-        folder.mkdir()
-        path = self.folder / "smb.conf"
-        path.write_text("\n".join(lines) + "\n\n" + shares)
-        return path
-
-    def _serve_smb(self) -> None:
-        require_program("smbd", "smbclient", "smbpasswd", "testparm")
-        for user in (ALICE, CAROL):
-            words = ["smbpasswd", "-c", self.smb_config, "-s", "-a", user.name]
-            self.machine.run(words, stdin=f"{PASSWORD}\n{PASSWORD}\n")
-        command = ["smbd", "--foreground", "--no-process-group", f"--configfile={self.smb_config}"]
-        self.machine.serve(command, self.smb_port, self.folder / "smbd.log")
-
-    def smbclient(self, user: Account, command: str, *, share: str = "segdrop-inbox") -> list[str]:
-        words = ["smbclient", f"//127.0.0.1/{share}", f"--port={self.smb_port}", f"--configfile={self.smb_config}"]
-        return [*words, f"--user={user.name}%{PASSWORD}", f"--command={command}"]
+    def smbclient(self, user: Account, command: str) -> list[str]:
+        return self.samba.client(user, command)
 
     def try_smb(
         self, user: Account, command: str, *, share: str = "segdrop-inbox"
     ) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            self.smbclient(user, command, share=share),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-            text=True,
-            timeout=120,
-        )
+        return self.samba.attempt(user, command, share=share)
 
     def smb(self, user: Account, command: str, *, share: str = "segdrop-inbox") -> None:
-        done = self.try_smb(user, command, share=share)
-        assert done.returncode == 0, done.stdout
-        assert "NT_STATUS" not in done.stdout, done.stdout
+        self.samba.succeed(user, command, share=share)
 
     def _serve_ssh(self) -> None:
         require_program("sshd", "ssh-keygen", "scp", "sftp")
@@ -560,7 +518,7 @@ def test_people_of_the_share_pause_withdraw_cancel_and_retry_by_files(office: Of
         for name in ("controlled.zip", "unwanted.zip"):
             big_zip(office.source(name))
             servers.smb(CAROL, f"put {request} {Path(name).stem}.json; put {office.source(name)} {name}")
-            wait_until(lambda name=name: office.root.states().get(name) == "queued", f"{name} checked")
+            wait_until(lambda name=name: office.root.states().get(name) == "checked", f"{name} checked")
         (unwanted,) = [path.parent.name for path in office.root.layout.work.glob("unwanted-*/job.json")]
         servers.smb(CAROL, f"put {empty} {unwanted}.cancel")
         (cancelled,) = wait_until(lambda: office.answers_to("unwanted.zip"), "the cancellation")

@@ -1,6 +1,9 @@
 """The service under a real systemd, with its whole hardening and real training."""
 
+import json
 import os
+import shlex
+import shutil
 import stat
 import subprocess
 import sys
@@ -64,12 +67,39 @@ def finished(sandbox: Sandbox, archive: Path) -> dict[str, object]:
     return answer
 
 
+ONE_GROUP = {
+    ".": "segdrop:segdrop 755",
+    "inbox": "segdrop:segdrop 3770",
+    "work": "segdrop:segdrop 700",
+    "outbox": "segdrop:segdrop 2750",
+    "failed": "segdrop:segdrop 2750",
+    "done": "segdrop:segdrop 700",
+    "models": "segdrop:segdrop 700",
+}
+TWO_GROUPS = ONE_GROUP | {
+    ".": "segdrop:segdrop-users 755",
+    "inbox": "segdrop:segdrop-users 3770",
+    "work": "segdrop:segdrop-users 2700",
+    "outbox": "segdrop:segdrop-users 2750",
+    "failed": "segdrop:segdrop-users 2750",
+    "models": "root:segdrop 750",
+}
+
+
+def access(sandbox: Sandbox) -> dict[str, str]:
+    """Owners and modes of the root and its folders."""
+    lines = sandbox.run("sh", "-c", f"cd {ROOT} && stat --format='%n/%U:%G %a' . *").splitlines()
+    found = dict(line.split("/") for line in lines)
+    return {name: value for name, value in found.items() if name in ONE_GROUP}
+
+
 def test_install_makes_a_root_of_its_own_and_a_unit_without_warnings(sandbox: Sandbox) -> None:
     assert sandbox.run("systemd-analyze", "verify", "segdrop.service") == ""
     assert sandbox.complete("systemd-analyze", "verify", "segdrop.service").stderr == ""
     overall = sandbox.run("systemd-analyze", "security", "--no-pager", "--threshold=10", "segdrop.service")
     assert "Overall exposure level" in overall
-    assert sandbox.run("stat", "--format=%U:%G %a", ROOT).strip() == "segdrop:segdrop 2770"
+    assert access(sandbox) == ONE_GROUP
+    assert sandbox.run("stat", "--format=%a", ENVIRONMENT_FILE).strip() == "600"
     assert sandbox.exists(f"{ROOT}/.segdrop-root")
     assert "ready" in sandbox.as_service("segdrop", "init", ROOT)
     assert f'root = "{ROOT}"' in sandbox.run("segdrop", "config"), "the commands know the root without being told"
@@ -92,14 +122,14 @@ def test_a_job_is_trained_under_the_whole_hardening(sandbox: Sandbox, unit: Unit
     answer = finished(sandbox, archive)
     assert answer["status"] == "succeeded"
     result = sandbox.layout.published_zip(str(answer["job"])).stat()
-    assert (str(result.st_uid), stat.S_IMODE(result.st_mode)) == (owner, 0o660)
+    assert (str(result.st_uid), stat.S_IMODE(result.st_mode)) == (owner, 0o640)
     assert sandbox.layout.metrics.exists()
     assert "running" in sandbox.run("segdrop", "health")
     assert unit.show("NRestarts") == "0"
 
 
 def test_active_means_that_the_jobs_were_recovered(sandbox: Sandbox, unit: Unit) -> None:
-    stuck = sandbox.layout.work / "stuck" / "job.json"
+    stuck = sandbox.layout.work / "stuck-20261121T061500Z-0001" / "job.json"
     stuck.parent.mkdir()
     stuck.parent.chmod(0o777)
     os.mkfifo(stuck)
@@ -145,8 +175,8 @@ def test_a_stop_leaves_a_job_that_goes_on_at_the_next_start(sandbox: Sandbox, un
     assert "SIGKILL" not in journal
     assert "timed out" not in journal
     manifest = sandbox.job()
-    assert manifest["state"] == "started"
-    assert manifest["fruitless_attempts"] == 0, "the stop was held against the job"
+    assert manifest["state"] == "running"
+    assert manifest["attempts"]["fruitless"] == 0, "the stop was held against the job"
     assert sandbox.layout.job(manifest["id"]).checkpoint.exists()
     unit.start()
     assert finished(sandbox, archive)["status"] == "succeeded"
@@ -163,6 +193,29 @@ def test_the_watchdog_starts_a_frozen_daemon_again(sandbox: Sandbox, unit: Unit)
     assert "Watchdog timeout" in journal
     assert "Fatal Python error: Aborted" in journal, "the journal does not say where it was frozen"
     wait_until(lambda: sandbox.complete("segdrop", "health").returncode == 0, "good health")
+
+
+def test_a_root_of_version_01_is_mended_by_the_service_as_far_as_it_may_and_by_install_in_full(
+    sandbox: Sandbox, unit: Unit, archive: Path
+) -> None:
+    sandbox.run("sh", "-c", f"chmod 2770 {ROOT} {ROOT}/*/ && chmod 660 {ROOT}/.segdrop-root")
+    unit.start()
+    mended = {Path(event["path"]).name for event in unit.events("root.mended")}
+    assert {"work", "outbox", "failed", "done", "models"} <= mended
+    (left,) = unit.events("root.not_mended")
+    assert left["command"] == f"chmod 03770 {ROOT}/inbox", "the unit may not set setgid bits"
+    assert sandbox.complete("segdrop", "doctor").returncode == Exit.TRY_LATER
+    assert left["command"] in sandbox.complete("env", "COLUMNS=400", "segdrop", "doctor").stdout
+    sandbox.drop(archive, _REQUEST)
+    assert finished(sandbox, archive)["status"] == "succeeded"
+    said = sandbox.install()
+    assert f"mended {ROOT}/inbox: 2770, now 3770" in said
+    closed = {name: value for name, value in ONE_GROUP.items() if name not in (".", "outbox", "failed")}
+    assert closed.items() <= access(sandbox).items()
+    assert "mended" not in sandbox.install()
+    unit.stop()
+    unit.start()
+    assert len(unit.events("root.not_mended")) == 1
 
 
 def test_the_journal_knows_errors_from_other_lines(sandbox: Sandbox, unit: Unit, archive: Path) -> None:
@@ -207,6 +260,38 @@ def test_a_share_that_comes_later_brings_the_service(sandbox: Sandbox, unit: Uni
     sandbox.mount_root()
     wait_until(lambda: unit.show("ActiveState") == "active", "the service")
     unit.systemctl("disable", "segdrop")
+
+
+def test_people_with_a_group_of_their_own_drop_and_read_and_nothing_else(tmp_path: Path, archive: Path) -> None:
+    with Sandbox.booted(tmp_path / "storage", people="segdrop-users") as sandbox:
+        for name, group in (("alice", "segdrop-users"), ("bob", "segdrop-users"), ("mallory", "nogroup")):
+            sandbox.run("useradd", "--no-create-home", "--user-group", "--groups", group, name)
+        assert access(sandbox) == TWO_GROUPS
+        unit = Unit(sandbox)
+        unit.start()
+        shutil.copyfile(archive, sandbox.layout.root / archive.name)  # seen inside through the shared folder
+        sandbox.run("chmod", "644", f"/mnt/storage/{archive.name}")
+        request = f"printf %s {shlex.quote(json.dumps(_REQUEST))} > inbox/{archive.stem}.json"
+        done = sandbox.attempt_as("alice", f"{request} && cp /mnt/storage/{archive.name} inbox/")
+        assert done.returncode == 0, done.stderr
+        job = wait_for_answer(sandbox, "bob")
+        for command in (f"cat outbox/{job}.json outbox/{job}.zip >/dev/null", "cat outbox/status.json metrics.prom"):
+            assert sandbox.attempt_as("bob", command).returncode == 0
+            assert sandbox.attempt_as("mallory", command).returncode != 0
+        for command in ("ls work", "ls done", "ls models", "touch outbox/x", "touch failed/x", "touch x"):
+            assert "Permission denied" in sandbox.attempt_as("alice", command).stderr
+        assert unit.events("root.mended") + unit.events("root.not_mended") == []
+        assert "as it should be in a shared root" in sandbox.run("segdrop", "doctor", check=False)
+        assert "mended" not in sandbox.install(), "an upgrade keeps the people's group"
+        assert access(sandbox) == TWO_GROUPS
+        unit.discard()
+
+
+def wait_for_answer(sandbox: Sandbox, reader: str) -> str:
+    """The id of the first job that somebody sees an answer to."""
+    script = "ls outbox | grep -v status.json | grep json"
+    found = wait_until(lambda: sandbox.attempt_as(reader, script).stdout, "an answer", _TRAINING_SECONDS)
+    return found.strip().removesuffix(".json")
 
 
 def test_uninstall_leaves_data_and_changed_settings(tmp_path: Path) -> None:

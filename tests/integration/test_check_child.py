@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from builders import broken, check_spec, child, encoded, inspect_spec, write_dataset
+from builders import broken, check_spec, child, encoded, quick_check_spec, write_dataset
 from segdrop.dataset.cache import CacheReader
 from segdrop.dataset.report import CheckReport
 
@@ -33,13 +33,13 @@ def test_check_of_a_broken_zip_still_writes_its_report_and_exits_with_0(tmp_path
     spec = check_spec(path)
     assert child("check", spec, tmp_path).returncode == 0
     report = CheckReport.load(spec.report_path)
-    assert [issue["code"] for issue in report.issues] == ["archive.not_a_zip"]
+    assert [issue.code for issue in report.issues] == ["archive.not_a_zip"]
 
 
-def test_inspection_answers_every_item_in_order_also_when_one_cannot_be_opened(tmp_path: Path) -> None:
+def test_quick_check_answers_every_item_in_order_also_when_one_cannot_be_opened(tmp_path: Path) -> None:
     good, bad = write_dataset(tmp_path / "good.zip"), tmp_path / "bad.zip"
     broken.encrypted(bad)
-    spec = inspect_spec(tmp_path, [bad, tmp_path / "vanished.zip", good])
+    spec = quick_check_spec(tmp_path, [bad, tmp_path / "vanished.zip", good])
     result = child("inspect", spec, tmp_path)
     assert result.returncode == 0, result.stderr
     answers = [json.loads(line) for line in spec.answer_path.read_text().splitlines()]
@@ -50,8 +50,8 @@ def test_inspection_answers_every_item_in_order_also_when_one_cannot_be_opened(t
     assert (answers[2]["issues"], answers[2]["request"]["level"]) == ([], 3)
 
 
-def test_inspection_loads_neither_numpy_nor_pillow(tmp_path: Path) -> None:
-    spec = inspect_spec(tmp_path, [write_dataset(tmp_path / "data.zip")])
+def test_quick_check_loads_neither_numpy_nor_pillow(tmp_path: Path) -> None:
+    spec = quick_check_spec(tmp_path, [write_dataset(tmp_path / "data.zip")])
     path = tmp_path / "spec.json"
     path.write_text(spec.model_dump_json())
     code = (
@@ -69,7 +69,7 @@ def test_memory_limit_ends_the_child_not_the_answer_of_others(tmp_path: Path) ->
     result = child("check", spec, tmp_path)
     report = CheckReport.load(spec.report_path)
     assert result.returncode == 0
-    assert "image.too_large" in [issue["code"] for issue in report.issues]
+    assert "image.too_large" in [issue.code for issue in report.issues]
 
 
 def _wide_png() -> bytes:

@@ -5,22 +5,28 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from builders.results import compose, dataset, metrics, report, trained, training
+from builders.tiffs import tiff
 from builders.training import CLASSES, training_spec, write_cache
 from segdrop.dataset.cache import CacheReader
-from segdrop.dataset.decode import read_image
-from segdrop.delivery import predict
+from segdrop.dataset.masks.image_reading import read_image
 from segdrop.modeling.architectures import SegmentationModel, build_model
 from segdrop.modeling.metrics import Matrix, confusion_matrix
 from segdrop.modeling.precision import Host
+from segdrop.request import ImageSize
+from segdrop.results import predict_script, readme
+from segdrop.results.templates import predict
+from segdrop.spool.job import Outcome
 from segdrop.training import result
 from segdrop.training.checkpoint import Best
 from segdrop.training.evaluation import evaluate
@@ -36,10 +42,11 @@ class Shipped:
     cache_dir: Path
     model: SegmentationModel
 
-    def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         """With an isolated interpreter, which has the packages and not this repository's folders."""
         return subprocess.run(
             [sys.executable, "-I", str(self.folder / "predict.py"), *map(str, arguments)],
+            cwd=cwd,
             capture_output=True,
             text=True,
             check=False,
@@ -66,7 +73,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
     spec = training_spec(folder, cache_dir, image_size=(HEIGHT, WIDTH))
     best = Best(1, {}, model.network.state_dict(), 8)
     result.write_model(spec.model_path, spec, best, {"mean_iou": 0.5}, Host("fp32", 1))
-    shutil.copy(predict.__file__, folder / "predict.py")
+    (folder / "predict.py").write_text(predict_script.render("deeplabv3_resnet50"), encoding="utf-8")
     return Shipped(folder, cache_dir, model)
 
 
@@ -152,6 +159,61 @@ def test_unreadable_image_is_reported_and_the_others_are_predicted(shipped: Ship
     assert len(list((tmp_path / "out").iterdir())) == 5
 
 
+def test_predictions_among_the_images_are_not_predicted_again(shipped: Shipped, tmp_path: Path) -> None:
+    """Neither those in the folder that is written to, nor those of a run into another one."""
+    write_images(shipped, tmp_path / "images")
+    (tmp_path / "images/._0.png").write_bytes(b"\0\5\26\7\0\2\0\0Mac OS X")
+    for folder in ("predictions", "predictions", "others"):
+        finished = shipped.run(".", "-o", folder, cwd=tmp_path / "images")
+        assert finished.returncode == 0, finished.stderr
+        assert len(finished.stdout.splitlines()) == 5
+        assert len(list((tmp_path / "images" / folder).rglob("*.png"))) == 5
+    named = shipped.run(tmp_path / "images/others/1.png", "-o", tmp_path / "named")
+    assert named.returncode == 0, "a file that is named is taken"
+
+
+def test_a_reader_that_has_gone_and_a_full_disk_are_no_tracebacks(shipped: Shipped, tmp_path: Path) -> None:
+    write_images(shipped, tmp_path / "images")
+    command = f"{sys.executable} -I {shipped.folder}/predict.py {tmp_path}/images -o {tmp_path}/out"
+    for tail in ("| head -n 1", "> /dev/full"):
+        finished = subprocess.run(
+            ["bash", "-c", f"{command} {tail}"], capture_output=True, text=True, check=False, timeout=240
+        )
+        assert "Traceback" not in finished.stderr
+        assert "Exception ignored" not in finished.stderr
+    assert "No space left" in finished.stderr
+    assert finished.returncode == 1
+
+
+@pytest.mark.parametrize("stride", [8, 16])
+def test_the_readme_loads_the_model_literally(shipped: Shipped, tmp_path: Path, stride: int) -> None:
+    """Each paragraph by itself, in a new folder with what the result has."""
+    spec = training_spec(tmp_path / "run", shipped.cache_dir, image_size=(HEIGHT, WIDTH))
+    best = Best(1, {}, shipped.model.network.state_dict(), stride)
+    result.write_model(spec.model_path, spec, best, {"mean_iou": 0.5}, Host("fp32", 1))
+    folder = tmp_path / "unpacked"
+    folder.mkdir()
+    shutil.copy(spec.model_path, folder / "model.pth")
+    (folder / "predict.py").write_text(predict_script.render("deeplabv3_resnet50"), encoding="utf-8")
+    understood = dataset(num_classes=len(CLASSES), image_size=ImageSize(HEIGHT, WIDTH))
+    learnt = training(metrics=metrics(output_stride=stride))
+    composed = compose(trained(), Outcome.SUCCEEDED, report=report(dataset=understood), training=learnt)
+    paragraphs = readme.render(composed).split("\n\n")
+    snippets = [text for text in paragraphs if text.startswith("How to load it")]
+    assert len(snippets) == 2
+    for snippet in snippets:
+        code = "\n".join(line[2:] for line in snippet.splitlines()[1:] if line.startswith("  "))
+        finished = subprocess.run(
+            [sys.executable, "-c", code + "\nassert not model.training"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+        assert finished.returncode == 0, finished.stderr
+
+
 def _saved(mode: str, suffix: str, *, orientation: int | None = None) -> bytes:
     """An image of a mode, with a gradient and noise, larger than the model's size and of another shape."""
     noise = np.random.default_rng(1).integers(0, 256, (70, 110, 4), np.uint8)
@@ -183,6 +245,39 @@ def _saved(mode: str, suffix: str, *, orientation: int | None = None) -> bytes:
 def test_images_are_read_as_they_were_for_training(tmp_path: Path, mode: str, suffix: str) -> None:
     content = _saved(mode, suffix)
     _assert_read_equally(tmp_path, content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        lambda: tiff(_deep(3)),
+        lambda: tiff(_deep(4), extra=[0], compression=5, is_planar=True),
+        lambda: tiff(_deep(4), photometric=1, extra=[0, 0, 0], tile=(16, 32), compression=8, predictor=2),
+        lambda: tiff(_deep(1), order=">", orientation=6),
+        lambda: tiff(_deep(3).astype(np.float32) / 7, no_data="0"),
+        lambda: tiff((_deep(5) // 16).astype(np.uint8), photometric=1, extra=[0] * 4),
+    ],
+)
+def test_deep_images_are_scaled_as_they_were_for_training(tmp_path: Path, content: Callable[[], bytes]) -> None:
+    (tmp_path / "image").write_bytes(content())
+    script: dict[str, Any] = {"__name__": "predict", "__file__": "predict.py"}
+    exec(compile(predict_script.render("deeplabv3_resnet50"), "predict.py", "exec"), script)
+    trained_on = read_image(content(), deep_range=(100, 3333))
+    for read in (predict.read_image, script["read_image"]):
+        assert np.array_equal(np.asarray(read(tmp_path / "image", (100, 3333))), trained_on.pixels)
+
+
+def test_the_range_of_deep_images_travels_with_the_model(shipped: Shipped, tmp_path: Path) -> None:
+    spec = training_spec(tmp_path / "run", shipped.cache_dir, image_size=(HEIGHT, WIDTH))
+    best = Best(1, {}, shipped.model.network.state_dict(), 8)
+    result.write_model(spec.model_path, spec, best, {"mean_iou": 0.5}, Host("fp32", 1), (0, 3333))
+    assert predict.load_predictor(spec.model_path).deep_range == (0, 3333)
+    result.write_model(spec.model_path, spec, best, {"mean_iou": 0.5}, Host("fp32", 1))
+    assert predict.load_predictor(spec.model_path).deep_range is None
+
+
+def _deep(bands: int) -> np.ndarray:
+    return np.random.default_rng(3).integers(0, 4000, (60, 90, bands)).astype(np.uint16)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -1,5 +1,6 @@
 """Whatever is dropped, the daemon answers with the right code, puts the input away as it was, and goes on."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from builders import broken, encoded, write_dataset
+from builders import broken, encoded, json_schema, write_dataset
 from builders.daemons import Root, verified_zip
+from segdrop.results import live_status
 
 
 def good(path: Path) -> None:
@@ -28,7 +30,7 @@ INPUTS: dict[str, tuple[Callable[[Path], None], bytes | None, str]] = {
     f"{kind.replace(' ', '_')}.zip": (make, None, code) for kind, (make, code) in broken.KINDS.items()
 } | {
     # the daemon's own look at the end comes first: without a readable directory a ZIP may still be arriving
-    "damaged_directory.zip": (broken.damaged_directory, None, "archive.truncated"),
+    "damaged_directory.zip": (broken.damaged_directory, None, "archive.corrupt"),
     "many entries.zip": (many_entries, None, "archive.too_large"),
     "huge image.zip": (huge_image, None, "image.too_large"),
     "level 9.zip": (good, b'{"level": 9}', "request.invalid_value"),
@@ -36,7 +38,7 @@ INPUTS: dict[str, tuple[Callable[[Path], None], bytes | None, str]] = {
     "not json.zip": (good, b"level = 3", "request.not_json"),
     "binary sidecar.zip": (good, b"\xff\xfe\x00{", "request.not_json"),
     "long sidecar.zip": (good, b'{"level": 1}' + b" " * 2_000_000, "request.too_large"),
-    "wrong task.zip": (good, b'{"task": "predict"}', "request.not_available"),
+    "wrong task.zip": (good, b'{"task": "predict"}', "request.invalid_value"),
     "no such weights.zip": (good, b'{"pretrained": "mine.pth"}', "request.weights_not_found"),
 }
 
@@ -130,6 +132,12 @@ def test_each_rejection_ends_with_one_line_in_the_log(run: Run) -> None:
     for name in INPUTS:
         job = run.answer(name)["job"]
         assert sum('"job.rejected"' in line and f'"{job}"' in line for line in log.splitlines()) == 1
+
+
+def test_live_status_of_a_daemon_at_work_conforms_to_its_schema(run: Run) -> None:
+    status = json.loads(run.root.layout.status.read_bytes())
+    assert json_schema.faults(status, live_status.json_schema()) == []
+    assert status["finished"]["rejected"] >= len(INPUTS)
 
 
 def test_daemon_reports_no_defect_of_its_own(run: Run) -> None:

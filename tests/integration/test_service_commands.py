@@ -10,7 +10,8 @@ import pytest
 from builders import broken, write_dataset
 from builders.daemons import Root, verified_zip, wait_until
 from builders.spool import fresh_root, stored_job
-from segdrop import cli, logs
+from segdrop import logs
+from segdrop.cli import commands
 from segdrop.spool.store import Listing, Store
 
 
@@ -171,11 +172,11 @@ def test_status_jobs_and_show_follow_a_job(root: Root, good: Path, text: Path) -
         job = daemon.wait_for("job.started")["job"]
         state = json.loads(run(root, "status", "--json").stdout)
         assert (state["daemon"]["alive"], state["daemon"]["pid"]) == (True, daemon.pid)
-        assert [(line["job"], line["state"]) for line in state["jobs"]] == [(job, "started")]
+        assert [(line["job"], line["state"]) for line in state["jobs"]] == [(job, "running")]
         readable = run(root, "status").stdout
         assert f"PID {daemon.pid}" in readable
         assert job in readable
-        assert json.loads(run(root, "show", job, "--json").stdout)["state"] == "started"
+        assert json.loads(run(root, "show", job, "--json").stdout)["state"] == "running"
         root.flag("release")
         answer = root.answer("good.zip")
         root.archived(answer)
@@ -186,8 +187,8 @@ def test_status_jobs_and_show_follow_a_job(root: Root, good: Path, text: Path) -
     assert "mean" in run(root, "show", job).stdout
     assert "not running" in run(root, "status").stdout
     unknown = run(root, "show", job[:-1])
-    assert unknown.returncode == 78
-    assert job in unknown.stderr
+    assert unknown.returncode == 2
+    assert f"did you mean {job}?" in unknown.stderr
     verified_zip(root, answer)
 
 
@@ -207,7 +208,7 @@ def test_job_that_ends_between_two_looks_is_no_failure(
 
     monkeypatch.setattr(Store, "list", look_before_the_end)
     monkeypatch.setattr(logs, "configure", lambda *_: None)  # this process's logging is the test run's
-    cli.app([command, "--json", "--root", str(layout.root)], standalone_mode=False)
+    commands.app([command, "--json", "--root", str(layout.root)], standalone_mode=False)
     assert job.id in capsys.readouterr().out
 
 

@@ -90,15 +90,20 @@ def test_outbox_that_cannot_be_written_pauses_and_then_everything_is_delivered(r
     assert (answer["status"], answer["attempts"]) == ("succeeded", 1)
 
 
-def test_work_folder_that_cannot_be_removed_goes_once_it_can(root: Root, good: Path) -> None:
+def test_work_folder_that_cannot_be_removed_goes_once_it_can_and_keeps_nobody_waiting(root: Root, good: Path) -> None:
     root.plan(good={"hold": 0})
-    with root.daemon(obeys_permissions=True):
+    with root.daemon(obeys_permissions=True) as daemon:
         root.drop(good)
         wait_until(root.starts, "the training")
         next(root.layout.work.glob("good-*/cache")).chmod(0o555)
         root.flag("release")
         answer = root.answer("good.zip")
-        assert "ermission denied" in paused(root)
+        reason = daemon.wait_for("job.waiting", job=answer["job"])["reason"]
+        assert "ermission denied" in reason
+        assert str(root.layout.work) in reason
+        root.drop(good, "other.zip")
+        assert root.answer("other.zip")["status"] == "succeeded"
+        assert daemon.events("queue.paused") == []
         (half,) = root.layout.work.glob(".good-*.removed")
         (half / "cache").chmod(0o755)
         wait_until(lambda: not half.exists(), "the rest is removed")

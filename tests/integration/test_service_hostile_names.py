@@ -58,6 +58,9 @@ def test_hostile_name_is_only_a_name_wherever_it_appears(tmp_path: Path, hostile
         (ignored,) = root.status()["ignored"]
         assert ignored["reason"].startswith("the name is not valid UTF-8")
 
+        # the log tells of a delivery once the answer is there
+        event = b'"event": "job.delivered"'
+        wait_until(lambda: daemon.log_path.read_bytes().count(event) >= len(NAMES), "all deliveries are logged")
         lines = daemon.log_path.read_bytes().decode("ascii").splitlines()
         events = [json.loads(line) for line in lines]
         assert all(line.isprintable() for line in lines)

@@ -39,7 +39,7 @@ def test_text_file_is_answered_while_a_job_trains_and_the_queue_is_full(tmp_path
         root.drop(encrypted)
         assert root.answer("text.zip")["issues"][0]["code"] == "archive.not_a_zip"
         assert root.answer("encrypted.zip")["issues"][0]["code"] == "archive.encrypted"
-        wait_until(lambda: sorted(root.states().values()) == ["queued", "started"], "the answered ones put away")
+        wait_until(lambda: sorted(root.states().values()) == ["checked", "running"], "the answered ones put away")
         wait_until(lambda: root.reason("c.zip") == "waits for a slot in the queue", "the board says what it waits for")
         root.flag("release")
         for name in ("long.zip", "a.zip", "b.zip", "c.zip"):
@@ -55,7 +55,7 @@ def test_higher_priority_goes_first_then_who_came_first(tmp_path: Path, good: Pa
         root.drop(good, "long.zip")
         started(root, "long.zip")
         root.drop(good, "queued.zip")
-        wait_until(lambda: root.states().get("queued.zip") == "queued", "the one slot taken")
+        wait_until(lambda: root.states().get("queued.zip") == "checked", "the one slot taken")
         root.drop(good, "z_first.zip")
         root.drop(good, "low.zip", {"priority": -5})
         root.drop(good, "a_second.zip")
@@ -211,7 +211,7 @@ def test_pause_file_holds_back_training_and_not_the_answers(tmp_path: Path, good
         broken.not_a_zip(tmp_path / "text.zip")
         root.drop(tmp_path / "text.zip")
         assert root.answer("text.zip")["status"] == "rejected"
-        wait_until(lambda: root.states().get("good.zip") == "queued", "checked")
+        wait_until(lambda: root.states().get("good.zip") == "checked", "checked")
         wait_until(lambda: root.status()["daemon"]["state"] == "paused", "the status says so")
         assert root.starts() == []
         (root.layout.inbox / "PAUSE").unlink()

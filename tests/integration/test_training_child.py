@@ -21,8 +21,8 @@ from segdrop.training.result import HISTORY_COLUMNS
 TIMEOUT_SECONDS = 240
 #: starts the training as the daemon does, tells its PID, and waits to be killed
 PARENT = """
-import os, signal, subprocess, sys
-os.environ["SEGDROP_PARENT_PID"] = str(os.getpid())
+import os, signal, subprocess, sys, segdrop
+os.environ |= {"SEGDROP_PARENT_PID": str(os.getpid()), "SEGDROP_PARENT_VERSION": segdrop.__version__}
 command = [sys.executable, "-m", "segdrop.training", sys.argv[1]]
 print(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).pid, flush=True)
 signal.pause()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from builders.training import training_spec, write_cache
-from segdrop.child import StopFlag
+from segdrop.child_runtime import StopFlag
 from segdrop.errors import StoppedError
 from segdrop.training import loop
 

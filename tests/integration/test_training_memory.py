@@ -13,16 +13,17 @@ SIDE = 256
 SCRIPT = """
 import sys
 from pathlib import Path
-from segdrop import child
+from segdrop import architectures, child_runtime
 from segdrop.dataset.cache import CacheReader
 from segdrop.training.data import TrainingData
 from segdrop.training.transforms import transform_named
 
 with CacheReader(Path(sys.argv[1])) as reader:
-    data = TrainingData(reader, reader.index.train, 8, 0, transform_named("standard", epochs=30))
+    limits = architectures.DEEPLABV3_RESNET50.input_limits
+    data = TrainingData(reader, reader.index.train, 8, 0, transform_named("standard", epochs=30), limits)
     images = sum(len(batch.images) for batch in data.batches(epoch=0))
     assert images == len(reader.index.train)
-print(child.peak_rss_bytes())
+print(child_runtime.peak_rss_bytes())
 """
 
 

@@ -27,7 +27,7 @@ if sys.argv[1] == "probe":
     import urllib.request
     urllib.request.urlopen("http://127.0.0.1:9/")
 
-from segdrop.child import StopFlag
+from segdrop.child_runtime import StopFlag
 from segdrop.spec import TrainingSpec
 from segdrop.training.loop import train
 

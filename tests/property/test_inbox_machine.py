@@ -1,6 +1,7 @@
 """The inbox against a model: people drop, grow, rename and withdraw, the daemon scans, claims, crashes, restarts.
 
-Whatever the order, each ZIP is in exactly one place, whole, and nothing is claimed that has not settled.
+Whatever the order, each ZIP is in exactly one place, whole, and nothing is claimed that has not settled, or without a
+request that is there for it: in any case of its name, not too late, and no link.
 """
 
 import contextlib
@@ -9,6 +10,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
@@ -27,19 +29,29 @@ from hypothesis.stateful import (
 from builders.spool import WALL, fresh_root, listing, small_zip
 from segdrop import durable
 from segdrop.intake.claim import claim, fetch_sidecar
-from segdrop.intake.inbox import Arrival, Inbox, Inspection
+from segdrop.intake.inbox import Arrival, Inbox, QuickCheckAnswer
 from segdrop.settings import IntakeSettings
 from segdrop.spool import recovery
 from segdrop.spool.job import Job
 from segdrop.spool.store import Store
 
 SETTLE_SECONDS, INCOMPLETE_SECONDS = 5, 30
-STEMS = st.sampled_from(["a", "Zoë.b"])
+STEMS = st.sampled_from(["a", "A", "Zoë.b"])
 MEMORY = Path("/dev/shm")  #: thousands of syncs: a filesystem in memory answers them at once
 
 
 class CrashError(BaseException):
     """The end of the daemon: nothing after it runs."""
+
+
+@dataclass(slots=True)
+class Late:
+    """A request that came too late, as it was last seen; what changes it is a touch once it is ``whole``."""
+
+    content: bytes
+    since: float
+    whole: bool = False
+    touched: bool = False
 
 
 class InboxMachine(RuleBasedStateMachine):
@@ -56,10 +68,15 @@ class InboxMachine(RuleBasedStateMachine):
         self.now = 0.0
         self.contents = 0  #: no two of equal size: the clock of a filesystem is coarse
         self.waiting: dict[str, bytes] = {}  #: ZIPs in the inbox, by name
-        self.sidecars: dict[str, bytes] = {}  #: by stem
-        self.seen: dict[str, tuple[bytes, bytes | None]] = {}  #: ZIP and sidecar at the last scan
+        self.sidecars: dict[str, bytes | None] = {}  #: by stem; None: a link, which is never followed
+        self.late: dict[str, Late] = {}  #: by stem: those that came after their ZIP
+        self.ever_late: set[str] = set()  #: keys of which that may be so
+        self.renamed: set[str] = set()  #: ZIPs since the last scan: there and back is a change
+        self.just_claimed: set[str] = set()  #: stems of ZIPs without a request, since the last scan
+        self.seen: dict[str, tuple[bytes, str | None, bytes | None]] = {}  #: ZIP and request at the last scan
         self.unchanged_since: dict[str, float] = {}  #: since which scan each is like that
-        self.claimed: dict[str, tuple[bytes, bytes | None]] = {}  #: by job
+        self.claimed: dict[str, tuple[bytes, bytes | None]] = {}  #: by job at work
+        self.inputs: dict[str, str] = {}  #: the stem of each job's ZIP
         self.restart()
 
     def teardown(self) -> None:
@@ -68,13 +85,17 @@ class InboxMachine(RuleBasedStateMachine):
     @initialize()
     def restart(self) -> None:
         """The daemon comes up: recovery first, then an empty memory."""
-        for job in recovery.recover(self.store):
+        for job in recovery.recover(self.store).jobs:
             fetch_sidecar(self.store, job)
         self.inbox = Inbox(
             self.store.layout.inbox,
             IntakeSettings(settle_seconds=SETTLE_SECONDS, incomplete_seconds=INCOMPLETE_SECONDS),
+            late_path=self.store.layout.late_requests,
         )
         self.seen = {}  # memory is gone: everything has to settle again
+        self.just_claimed = set()
+        for late in self.late.values():
+            late.since = float("inf")
 
     def path(self, name: str) -> Path:
         return self.store.layout.inbox / name
@@ -107,6 +128,7 @@ class InboxMachine(RuleBasedStateMachine):
             return name
         self.path(name).rename(self.path(new))
         self.waiting[new] = self.waiting.pop(name)
+        self.renamed.add(new)
         return new
 
     @rule(name=consumes(zips))
@@ -114,36 +136,101 @@ class InboxMachine(RuleBasedStateMachine):
         if self.waiting.pop(name, None) is not None:
             self.path(name).unlink()
 
-    @rule(stem=STEMS)
-    def write_sidecar(self, stem: str) -> None:
+    @rule(stem=STEMS, is_link=st.sampled_from([False, False, False, True]))
+    def write_sidecar(self, stem: str, is_link: bool) -> None:
         self.contents += 1
-        self.sidecars[stem] = b'{"seed": %d}' % self.contents + b" " * self.contents
-        self.path(f"{stem}.json").write_bytes(self.sidecars[stem])
+        self.remove_sidecar(stem)
+        self.sidecars[stem] = None if is_link else b'{"seed": %d}' % self.contents + b" " * self.contents
+        path = self.path(f"{stem}.json")
+        path.symlink_to("/etc/hostname") if is_link else path.write_bytes(self.sidecars[stem] or b"")
 
     @rule(stem=STEMS)
     def withdraw_sidecar(self, stem: str) -> None:
-        if self.sidecars.pop(stem, None) is not None:
+        self.remove_sidecar(stem)
+        self.sidecars.pop(stem, None)
+
+    def remove_sidecar(self, stem: str) -> None:
+        if stem in self.sidecars:
             self.path(f"{stem}.json").unlink()
+
+    # whose a request is
+
+    def pairing(self) -> tuple[dict[str, str | None], set[str]]:
+        """By ZIP, the stem of its request; and the ZIPs of which that is not certain."""
+        exact = {name: name[:-4] for name in self.waiting if name[:-4] in self.sidecars}
+        found: dict[str, str | None] = dict(exact)
+        uncertain = set()
+        others = [name for name in self.waiting if name not in exact]
+        for name in others:
+            fitting = [s for s in self.sidecars if s not in exact.values() and s.lower() == name[:-4].lower()]
+            rivals = [other for other in others if other.lower() == name.lower()]
+            found[name] = fitting[0] if fitting else None
+            if fitting and (len(fitting) > 1 or len(rivals) > 1):
+                uncertain.add(name)
+        return found, uncertain
+
+    def look_for_late_ones(self) -> None:
+        without = self.just_claimed | {
+            self.inputs[job] for job, (_content, sidecar) in self.claimed.items() if sidecar is None
+        }
+        self.late = {stem: late for stem, late in self.late.items() if stem in self.sidecars}
+        for stem, content in self.sidecars.items():
+            late = self.late.get(stem)
+            if content is None:
+                continue
+            if late is None:
+                if stem in without:
+                    self.late[stem] = Late(content, self.now)
+            elif content != late.content and late.whole:
+                late.touched = True
+            elif content != late.content:
+                late.content, late.since = content, self.now
+            else:
+                late.since = min(late.since, self.now)
+                late.whole = late.whole or self.now - late.since >= SETTLE_SECONDS
+        self.just_claimed = set()
 
     # the daemon
 
     @rule(seconds=st.sampled_from([0.5, 2, SETTLE_SECONDS, INCOMPLETE_SECONDS]))
     def wait_and_scan(self, seconds: float) -> None:
         self.now += seconds
-        self.inbox.scan(self.now)
-        there = {name: (content, self.sidecars.get(name[:-4])) for name, content in self.waiting.items()}
+        self.inbox.scan(self.now, self.store.list().jobs)
+        self.renamed = set()
+        self.look_for_late_ones()
+        requests, self.uncertain = self.pairing()
+        there = {
+            name: (content, stem, self.sidecars[stem] if stem else None)
+            for name, content in self.waiting.items()
+            for stem in [requests[name]]
+        }
         for name, found in there.items():
             if self.seen.get(name) != found:
                 self.unchanged_since[name] = self.now
         self.seen = there
-        for arrival in self.inbox.to_inspect():
-            arrival.inspection = Inspection([], accepted=True)
+        for arrival in self.inbox.to_check():
+            arrival.quick_check = QuickCheckAnswer([], accepted=True)
 
     @rule()
-    def a_long_quiet_settles_everything(self) -> None:
+    def a_long_quiet_settles_everything_that_need_not_wait_for_people(self) -> None:
         for seconds in (1, SETTLE_SECONDS, INCOMPLETE_SECONDS):
             self.wait_and_scan(seconds)
-        assert {arrival.name for arrival in self.candidates()} == set(self.waiting)
+        candidates = {arrival.name for arrival in self.candidates()}
+        free = {name for name in self.waiting if not self.obstacle(name)}
+        assert candidates <= free
+        assert {
+            name for name in free if name[:-4].lower() not in self.ever_late or not self.seen[name][1]
+        } <= candidates
+
+    def obstacle(self, name: str) -> str:
+        """Why a ZIP has to wait for people, as it was at the last scan."""
+        _content, stem, sidecar = self.seen[name]
+        if name in self.uncertain:
+            return "uncertain"
+        if stem is not None and sidecar is None:
+            return "a link"
+        late = self.late.get(stem) if stem else None
+        return "late" if late and not late.touched else ""
 
     def candidates(self) -> list[Arrival]:
         return [*self.inbox.rejected(), *self.inbox.ready()]
@@ -154,11 +241,37 @@ class InboxMachine(RuleBasedStateMachine):
         arrival = data.draw(st.sampled_from(self.candidates()))
         job = claim(self.store, arrival, 0, WALL)
         self.inbox.forget(arrival)
-        if arrival.name in self.waiting:
+        content, stem, sidecar = self.seen[arrival.name]
+        is_same = self.waiting.get(arrival.name) == content and arrival.name not in self.renamed
+        if is_same and (stem is None or self.sidecars.get(stem) == sidecar):
             assert job is not None
-            self.take(job)
+            self.take(job, self.seen)
+            if job.sidecar_name is None:
+                self.just_claimed.add(job.input_name[:-4])
         else:
-            assert job is None, "what was withdrawn makes no job"
+            assert job is None, "what was withdrawn or has changed makes no job"
+
+    @rule(stem=STEMS)
+    def claim_one_that_has_no_request(self, stem: str) -> None:
+        """What makes those late that come after it; by single steps it would seldom come about."""
+        if any(other.removesuffix(".zip").lower() == stem.lower() for other in (*self.waiting, *self.sidecars)):
+            return
+        self.drop(stem, whole=True)
+        self.wait_and_scan(1)
+        self.wait_and_scan(SETTLE_SECONDS)
+        arrival = self.inbox.arrivals[f"{stem}.zip"]
+        job = claim(self.store, arrival, 0, WALL)
+        self.inbox.forget(arrival)
+        assert job is not None
+        self.take(job, self.seen)
+        self.just_claimed.add(stem)
+
+    @precondition(lambda self: self.claimed)
+    @rule(data=st.data())
+    def end_a_job(self, data: st.DataObject) -> None:
+        job = data.draw(st.sampled_from(sorted(self.claimed)))
+        self.store.remove(self.store.load(job))
+        del self.claimed[job]
 
     @precondition(lambda self: self.candidates())
     @rule(data=st.data(), steps=st.integers(0, 1), after=st.booleans())
@@ -176,7 +289,7 @@ class InboxMachine(RuleBasedStateMachine):
                 raise CrashError
             left -= 1
 
-        before = set(listing(self.store.layout.work))
+        before, seen = set(listing(self.store.layout.work)), self.seen
         durable.move = crashing
         try:
             with contextlib.suppress(CrashError):
@@ -186,24 +299,28 @@ class InboxMachine(RuleBasedStateMachine):
         self.restart()
         for job in self.store.list().jobs:
             if job.id not in before:
-                self.take(job)
+                self.take(job, seen)
 
     @rule()
     def stop_and_start(self) -> None:
         self.restart()
 
-    def take(self, job: Job) -> None:
+    def take(self, job: Job, seen: dict[str, tuple[bytes, str | None, bytes | None]]) -> None:
         """The model's side of a claim: it had settled, as it was seen."""
-        stem = job.input_name[:-4]
+        stem = job.sidecar_name[:-5] if job.sidecar_name else None
+        assert stem == seen[job.input_name][1]
         content = self.waiting.pop(job.input_name)
-        sidecar = self.sidecars.pop(stem, None) if job.sidecar_name else None
+        sidecar = self.sidecars.pop(stem) if stem else None
         self.claimed[job.id] = (content, sidecar)
+        self.inputs[job.id] = job.input_name[:-4]
+        self.ever_late.add(job.input_name[:-4].lower())
 
     # what always holds
 
     @invariant()
     def nothing_settles_before_it_was_seen_unchanged_for_the_settle_time(self) -> None:
         for arrival in self.candidates():
+            assert not self.obstacle(arrival.name)
             assert self.now - self.unchanged_since[arrival.name] >= SETTLE_SECONDS
             is_cut_off = not zipfile.is_zipfile(io.BytesIO(self.seen[arrival.name][0]))
             if is_cut_off:
@@ -218,14 +335,17 @@ class InboxMachine(RuleBasedStateMachine):
 
     @invariant()
     def every_sidecar_is_with_its_zip_or_where_it_was_put(self) -> None:
-        in_inbox = {path.name[:-5]: path.read_bytes() for path in self.store.layout.inbox.glob("*.json")}
+        in_inbox = {
+            path.name[:-5]: None if path.is_symlink() else path.read_bytes()
+            for path in self.store.layout.inbox.glob("*.json")
+        }
         in_work = {path.parent.name: path.read_bytes() for path in self.store.layout.work.glob("*/sidecar.json")}
         assert in_inbox == self.sidecars
         assert in_work == {job: sidecar for job, (_content, sidecar) in self.claimed.items() if sidecar is not None}
 
     @invariant()
     def work_holds_the_claimed_jobs_and_nothing_else(self) -> None:
-        assert set(listing(self.store.layout.work)) == set(self.claimed)
+        assert set(listing(self.store.layout.work)) - {self.store.layout.late_requests.name} == set(self.claimed)
 
 
 InboxMachine.TestCase.settings = settings(

@@ -1,16 +1,17 @@
 import contextlib
+import json
 from pathlib import Path
 
 import pytest
 
 from builders.spool import WALL, fresh_root, listing, stored_job
 from segdrop import durable
-from segdrop.delivery.archive import archive
 from segdrop.intake import claim
+from segdrop.results.archive import archive
 from segdrop.spool.job import Job, JobState, Outcome
 from segdrop.spool.store import Store
 
-ANSWER = b'{"status": "failed"}'
+ANSWER = {"status": "failed"}
 
 
 class CrashError(BaseException):
@@ -26,14 +27,14 @@ def delivered(store: Store, outcome: Outcome, sidecar: str | None = "a.json", na
     job = stored_job(store, state=JobState.DELIVERED, outcome=outcome, sidecar_name=sidecar, input_name=name)
     if sidecar:
         store.files(job).sidecar.write_bytes(b"{}")
-    store.files(job).published.write_bytes(ANSWER)
+    store.files(job).published.write_text(json.dumps(ANSWER))
     return job
 
 
 @pytest.mark.parametrize("outcome", [Outcome.SUCCEEDED, Outcome.DUPLICATE])
 def test_the_input_of_a_success_goes_to_done_under_its_own_name(store: Store, outcome: Outcome) -> None:
     job = delivered(store, outcome)
-    target = archive(store.layout, job, "log")
+    target = archive(store.layout, job, ANSWER, "log")
     assert target == store.layout.done / job.id
     assert listing(target) == ["a.json", "a.zip"]
     assert (target / "a.zip").read_bytes() == b"input of " + job.id.encode()
@@ -42,10 +43,10 @@ def test_the_input_of_a_success_goes_to_done_under_its_own_name(store: Store, ou
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.REJECTED, Outcome.CANCELLED])
 def test_the_input_of_anything_else_goes_to_failed_with_the_reason(store: Store, outcome: Outcome) -> None:
     job = delivered(store, outcome)
-    target = archive(store.layout, job, "the last lines\n")
+    target = archive(store.layout, job, ANSWER, "the last lines\n")
     assert target == store.layout.failed / job.id
     assert listing(target) == ["a.json", "a.zip", "error.json", "log.txt"]
-    assert (target / "error.json").read_bytes() == ANSWER
+    assert json.loads((target / "error.json").read_bytes()) == ANSWER
     assert (target / "log.txt").read_text() == "the last lines\n"
     assert (target / "a.zip").read_bytes() == b"input of " + job.id.encode()
 
@@ -53,8 +54,8 @@ def test_the_input_of_anything_else_goes_to_failed_with_the_reason(store: Store,
 @pytest.mark.parametrize("sidecar", ["error.json", "Error.JSON"])
 def test_a_sidecar_never_takes_the_place_of_the_reason(store: Store, sidecar: str) -> None:
     job = delivered(store, Outcome.REJECTED, sidecar=sidecar, name="error.zip")
-    target = archive(store.layout, job, "")
-    assert (target / "error.json").read_bytes() == ANSWER
+    target = archive(store.layout, job, ANSWER, "")
+    assert json.loads((target / "error.json").read_bytes()) == ANSWER
     assert (target / "request.json").read_bytes() == b"{}"
 
 
@@ -77,8 +78,8 @@ def test_archiving_that_was_cut_off_is_finished_by_the_next_start(
     with monkeypatch.context() as patch:
         patch.setattr(durable, "move", crashing)
         with contextlib.suppress(CrashError):
-            archive(store.layout, job, "log")
-    target = archive(store.layout, job, "log")
+            archive(store.layout, job, ANSWER, "log")
+    target = archive(store.layout, job, ANSWER, "log")
     expected = ["a.json", "a.zip"] + ([] if outcome is Outcome.SUCCEEDED else ["error.json", "log.txt"])
     assert listing(target) == expected
     assert not store.files(job).input.exists()
@@ -88,7 +89,7 @@ def test_archiving_does_not_need_the_outbox(store: Store) -> None:
     """People may have taken the answer away."""
     job = delivered(store, Outcome.REJECTED)
     assert listing(store.layout.outbox) == []
-    assert (archive(store.layout, job, "") / "error.json").read_bytes() == ANSWER
+    assert json.loads((archive(store.layout, job, ANSWER, "") / "error.json").read_bytes()) == ANSWER
 
 
 # a second try with what was kept
@@ -102,7 +103,7 @@ def test_a_retry_has_the_same_input_and_the_same_request(
     store: Store, name: str, sidecar: str | None, outcome: Outcome
 ) -> None:
     before = delivered(store, outcome, sidecar=sidecar, name=name)
-    target = archive(store.layout, before, "")
+    target = archive(store.layout, before, ANSWER, "")
     kept = {path.name: path.read_bytes() for path in target.iterdir()}
     store.remove(before)
     job = claim.retry(store, before.id, WALL)

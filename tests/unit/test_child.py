@@ -1,5 +1,6 @@
 """Real processes, because what is promised here is about processes. None of them imports torch."""
 
+import errno
 import fcntl
 import json
 import os
@@ -13,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from segdrop import child
+from segdrop import __version__, child_runtime
+from segdrop.environment import Fault, Response
 from segdrop.errors import Exit, Issue
 
 _PREAMBLE = """
 import errno, os, signal, sys, time
 from pathlib import Path
-from segdrop import child, errors, logs
+from segdrop import child_runtime, errors, logs
 folder = Path(sys.argv[1])
 
 def fail(error):
@@ -32,17 +34,18 @@ def wait(stop):
     raise errors.StoppedError
 
 def run(body, lock=None):
-    child.tie_to_parent()
+    child_runtime.tie_to_parent()
     (folder / "tied").touch()
-    sys.exit(child.run(body, job="a-1", stage="check", error_path=folder / "error.json", lock_path=lock))
+    sys.exit(child_runtime.run(body, job="a-1", stage="check", error_path=folder / "error.json", lock_path=lock))
 """
+_EMPTY = "errors.Issue.of(errors.Code.ARCHIVE_EMPTY, 'nothing')"
 _PARENT = """
 import os, subprocess, sys, time
-environment = os.environ | {"SEGDROP_PARENT_PID": str(os.getpid())}
+environment = os.environ | {"SEGDROP_PARENT_PID": str(os.getpid()), "SEGDROP_PARENT_VERSION": "OURS"}
 process = subprocess.Popen([sys.executable, "-c", *sys.argv[1:]], env=environment, start_new_session=True)
 print(process.pid, flush=True)
 time.sleep(600)
-"""
+""".replace("OURS", __version__)
 
 
 def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
@@ -66,9 +69,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
     started: list[subprocess.Popen[str]] = []
 
     def start_child(body: str, parent: int | None = os.getpid()) -> "subprocess.Popen[str]":
-        environment = {key: value for key, value in os.environ.items() if key != child.PARENT_VARIABLE}
+        environment = {key: value for key, value in os.environ.items() if key != child_runtime.PARENT_VARIABLE}
         if parent is not None:
-            environment[child.PARENT_VARIABLE] = str(parent)
+            environment |= {child_runtime.PARENT_VARIABLE: str(parent), child_runtime.VERSION_VARIABLE: __version__}
         started.append(
             subprocess.Popen(
                 [sys.executable, "-c", _PREAMBLE + body, str(tmp_path)],
@@ -91,8 +94,14 @@ def ended(process: "subprocess.Popen[str]") -> tuple[int, list[dict[str, Any]]]:
     return process.returncode, [json.loads(line) for line in log.splitlines()]
 
 
+def fault_in(folder: Path) -> Fault | None:
+    path = folder / "error.json"
+    return child_runtime.ErrorAnswer.model_validate_json(path.read_bytes()).fault if path.exists() else None
+
+
 def issues_in(folder: Path) -> list[Issue]:
-    return [Issue.from_json(value) for value in json.loads((folder / "error.json").read_bytes())["issues"]]
+    path = folder / "error.json"
+    return [Issue.from_json(value) for value in json.loads(path.read_bytes())["issues"]] if path.exists() else []
 
 
 # exit codes
@@ -102,14 +111,26 @@ def issues_in(folder: Path) -> list[Issue]:
     ("body", "status", "code"),
     [
         ("lambda stop: None", Exit.OK, None),
-        ("lambda stop: fail(errors.DataError([errors.Issue.of('archive.empty', 'nothing')]))", 65, "archive.empty"),
+        (
+            "lambda stop: fail(errors.DataError([errors.Issue.of(errors.Code.ARCHIVE_EMPTY, 'nothing')]))",
+            65,
+            "archive.empty",
+        ),
         ("lambda stop: fail(errors.UnavailableError('disk.full', 'no space'))", Exit.ENVIRONMENT, None),
         ("lambda stop: fail(OSError(errno.ENOSPC, 'No space left'))", Exit.ENVIRONMENT, None),
         ("lambda stop: fail(PermissionError(errno.EACCES, 'no'))", Exit.ENVIRONMENT, None),
+        ("lambda stop: fail(OSError(errno.EHOSTDOWN, 'Host is down'))", Exit.ENVIRONMENT, None),
+        ("lambda stop: fail(OSError(errno.EBUSY, 'busy'))", Exit.ENVIRONMENT, None),
         ("lambda stop: fail(FileNotFoundError(errno.ENOENT, 'gone'))", Exit.INTERNAL, "internal.error"),
+        (
+            "lambda stop: fail(FileNotFoundError(errno.ENOENT, 'gone', str(folder / 'x')))",
+            Exit.CORRUPT,
+            "spool.corrupt",
+        ),
+        ("lambda stop: __import__('no_such_module')", Exit.INSTALLATION, None),
         ("lambda stop: fail(errors.StoppedError())", Exit.TRY_LATER, None),
         ("lambda stop: 1 / 0", Exit.INTERNAL, "internal.error"),
-        ("lambda stop: fail(errors.CorruptError('x'))", Exit.INTERNAL, "internal.error"),
+        ("lambda stop: fail(errors.CorruptError('x'))", Exit.CORRUPT, "spool.corrupt"),
     ],
 )
 def test_each_end_of_a_body_has_its_exit_code_and_its_issues(
@@ -118,10 +139,63 @@ def test_each_end_of_a_body_has_its_exit_code_and_its_issues(
     found, log = ended(start(f"run({body})"))
     assert found == status
     assert all(line["job"] == "a-1" and line["stage"] == "check" for line in log)
-    if code is None:
-        assert not (tmp_path / "error.json").exists()
-    else:
-        assert [issue.code for issue in issues_in(tmp_path)] == [code]
+    assert [issue.code for issue in issues_in(tmp_path)] == ([code] if code else [])
+    assert (fault_in(tmp_path) is not None) == (status == Exit.ENVIRONMENT)
+    assert (tmp_path / child_runtime.BEGUN_NAME).exists()
+
+
+def test_fault_of_the_environment_is_passed_on_with_its_number_and_its_path(
+    start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    ended(start("run(lambda stop: fail(OSError(errno.EHOSTDOWN, 'Host is down', '/share/x')))"))
+    fault = fault_in(tmp_path)
+    assert fault is not None
+    assert (fault.errno, fault.path, fault.response) == (errno.EHOSTDOWN, "/share/x", Response.PAUSE)
+
+
+def test_child_that_cannot_get_its_lock_has_not_begun(
+    start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    (tmp_path / "child.lock").mkdir()
+    ended(start('run(lambda stop: None, folder / "child.lock")'))
+    assert not (tmp_path / child_runtime.BEGUN_NAME).exists()
+
+
+def test_order_that_is_not_understood_is_another_versions(start: Callable[..., "subprocess.Popen[str]"]) -> None:
+    body = "from segdrop.spec import PackageSpec\n(folder / 'spec.json').write_text('{}')\n"
+    process = start(body + "child_runtime.ordered(PackageSpec.load, folder / 'spec.json')")
+    _, log = process.communicate(timeout=60)
+    assert (process.returncode, "estart the daemon" in log) == (Exit.INSTALLATION, True)
+
+
+def test_daemon_of_version_0_1_is_told_in_a_way_that_it_understands(tmp_path: Path) -> None:
+    """It would reject the ZIP for any status that it does not know."""
+    environment = os.environ | {child_runtime.PARENT_VARIABLE: str(os.getpid())}
+    command = [sys.executable, "-c", _PREAMBLE + "run(lambda stop: None)", str(tmp_path)]
+    done = subprocess.run(command, env=environment, check=False, timeout=60, capture_output=True, text=True)
+    assert (done.returncode, "restart the daemon" in done.stderr) == (Exit.ENVIRONMENT, True)
+    assert not (tmp_path / child_runtime.BEGUN_NAME).exists()
+
+
+def test_daemon_of_another_version_is_told_to_be_restarted(tmp_path: Path) -> None:
+    environment = os.environ | {
+        child_runtime.PARENT_VARIABLE: str(os.getpid()),
+        child_runtime.VERSION_VARIABLE: "0.0.1",
+    }
+    command = [sys.executable, "-c", _PREAMBLE + "run(lambda stop: None)", str(tmp_path)]
+    assert subprocess.run(command, env=environment, check=False, timeout=60).returncode == Exit.INSTALLATION
+
+
+def test_lower_hard_limits_are_taken(start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path) -> None:
+    body = """
+import resource
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+child_runtime.limit_resources(memory_bytes=1 << 31, cpu_seconds=3600)
+limits = [resource.getrlimit(kind) for kind in (resource.RLIMIT_AS, resource.RLIMIT_CPU)]
+sys.exit(limits != [(1 << 30, 1 << 30), (55, 60)])
+"""
+    assert ended(start(body))[0] == 0
 
 
 def test_a_defect_is_logged_with_its_traceback_and_named_in_the_issue(
@@ -140,7 +214,7 @@ def test_a_fault_that_cannot_be_written_down_is_the_environments(
     body = """
 from segdrop import durable
 durable.write_json = lambda path, value: fail(OSError(errno.ENOSPC, "No space left"))
-run(lambda stop: fail(errors.DataError([errors.Issue.of("archive.empty", "nothing")])))
+run(lambda stop: fail(errors.DataError([errors.Issue.of(errors.Code.ARCHIVE_EMPTY, "nothing")])))
 """
     status, (line,) = ended(start(body))
     assert status == Exit.ENVIRONMENT
@@ -166,14 +240,17 @@ run(unmount)
 
 
 def test_spec_that_is_gone_is_the_environments(start: Callable[..., "subprocess.Popen[str]"]) -> None:
-    process = start("child.ordered(Path.read_bytes, folder / 'spec.json')")
+    process = start("child_runtime.ordered(Path.read_bytes, folder / 'spec.json')")
     _, log = process.communicate(timeout=60)
     assert (process.returncode, "spec.json: No such file" in log) == (Exit.ENVIRONMENT, True)
 
 
 def test_exit_code_stands_although_the_log_cannot_be_written(tmp_path: Path) -> None:
     body = "run(lambda stop: fail(OSError(errno.ENOSPC, 'No space left')))"
-    environment = os.environ | {child.PARENT_VARIABLE: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
+    environment = os.environ | {
+        child_runtime.PARENT_VARIABLE: str(os.getpid()),
+        child_runtime.VERSION_VARIABLE: __version__,
+    }
     with Path("/dev/full").open("wb") as full:
         command = [sys.executable, "-c", _PREAMBLE + body, str(tmp_path)]
         done = subprocess.run(command, env=environment, stderr=full, check=False, timeout=60)
@@ -181,10 +258,10 @@ def test_exit_code_stands_although_the_log_cannot_be_written(tmp_path: Path) -> 
 
 
 def test_memory_and_time_are_limited(start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path) -> None:
-    memory = start("child.limit_resources(memory_bytes=1 << 30)\nrun(lambda stop: bytearray(1 << 31))")
+    memory = start("child_runtime.limit_resources(memory_bytes=1 << 30)\nrun(lambda stop: bytearray(1 << 31))")
     assert ended(memory)[0] == Exit.INTERNAL
     assert "MemoryError" in issues_in(tmp_path)[0].message
-    busy = start("child.limit_resources(cpu_seconds=1)\nwhile True: pass")
+    busy = start("child_runtime.limit_resources(cpu_seconds=1)\nwhile True: pass")
     assert ended(busy)[0] == -signal.SIGXCPU  # not SIGKILL, which comes from outside
 
 
@@ -282,7 +359,9 @@ def is_waiting_for(lock: Path, pid: int) -> bool:
 def test_peak_memory_is_the_process_own(start: Callable[..., "subprocess.Popen[str]"]) -> None:
     """What the parent had when it started the child does not count."""
     ballast = bytearray(b"x") * (200 << 20)
-    body = "own = child.peak_rss_bytes()\ngrown = bytearray(b'x') * (100 << 20)\n"
-    process = start(body + "sys.exit(not (5 << 20 < own < 150 << 20 and child.peak_rss_bytes() > own + (90 << 20)))")
+    body = "own = child_runtime.peak_rss_bytes()\ngrown = bytearray(b'x') * (100 << 20)\n"
+    process = start(
+        body + "sys.exit(not (5 << 20 < own < 150 << 20 and child_runtime.peak_rss_bytes() > own + (90 << 20)))"
+    )
     assert ended(process)[0] == 0
     assert len(ballast) == 200 << 20

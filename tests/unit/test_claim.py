@@ -1,18 +1,25 @@
 import errno
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from builders.spool import WALL, fresh_root, listing, small_zip
 from segdrop import durable
-from segdrop.intake.claim import claim, fetch_sidecar, identity_of
+from segdrop.errors import DataError
+from segdrop.execution.local import LocalRunner
+from segdrop.intake.claim import claim, fetch_sidecar, identity_of, retry
 from segdrop.intake.inbox import Arrival, Inbox
-from segdrop.pipeline import Pipeline
 from segdrop.settings import IntakeSettings, Settings
 from segdrop.spool import recovery
 from segdrop.spool.job import Job, JobState
+from segdrop.spool.results import Results
 from segdrop.spool.store import Store
+from segdrop.stages import inputs
+from segdrop.stages.check import Check
+from segdrop.stages.stage import Context, Modules
 
 
 class CrashError(BaseException):
@@ -95,15 +102,124 @@ def test_of_two_claims_one_gets_the_file(store: Store) -> None:
     assert len(listing(store.layout.work)) == 1
 
 
-def test_a_sidecar_withdrawn_at_the_last_moment_does_not_stop_the_claim(store: Store) -> None:
+def test_a_sidecar_withdrawn_between_the_two_renames_does_not_stop_the_claim(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arrival = arrive(store, "a.zip", "a.json")
-    (store.layout.inbox / "a.json").unlink()
-    job = claim(store, arrival, 0, WALL)
+    move = durable.move
+
+    def withdrawing(source: Path, target: Path) -> None:
+        move(source, target)
+        (store.layout.inbox / "a.json").unlink(missing_ok=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "move", withdrawing)
+        job = claim(store, arrival, 0, WALL)
     assert job is not None
     assert store.load(job.id) == job
     (store.layout.inbox / "a.json").write_text("for another ZIP")
     fetch_sidecar(store, store.load(job.id))
     assert not store.files(job).sidecar.exists(), "what comes later belongs to somebody else"
+
+
+def write(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b" ")
+
+
+def exchange(path: Path) -> None:
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content)
+
+
+def link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/etc/hostname")
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("change", [write, exchange, link, pipe, Path.unlink])
+@pytest.mark.parametrize("name", ["a.zip", "a.json"])
+def test_a_verdict_on_what_has_changed_since_is_void(store: Store, name: str, change: Callable[[Path], None]) -> None:
+    """Nothing is claimed: what is there now settles, and is looked at, again."""
+    arrival = arrive(store, "a.zip", "a.json")
+    change(store.layout.inbox / name)
+    before = listing(store.layout.inbox)
+    assert claim(store, arrival, 0, WALL) is None
+    assert listing(store.layout.work) == []
+    assert listing(store.layout.inbox) == before
+
+
+def swap_at_the_rename(monkeypatch: pytest.MonkeyPatch, name: str, change: Callable[[Path], None]) -> None:
+    """The last moment that there is: after the last look."""
+    move = durable.move
+
+    def swapping(source: Path, target: Path) -> None:
+        if source.name == name:
+            change(source)
+        move(source, target)
+
+    monkeypatch.setattr(durable, "move", swapping)
+
+
+@pytest.mark.parametrize("change", [link, pipe])
+@pytest.mark.parametrize("name", ["a.zip", "a.json"])
+def test_a_link_that_takes_the_place_of_a_file_at_the_rename_is_never_followed(
+    store: Store, monkeypatch: pytest.MonkeyPatch, name: str, change: Callable[[Path], None]
+) -> None:
+    arrival = arrive(store, "a.zip", "a.json")
+    with monkeypatch.context() as patch:
+        swap_at_the_rename(patch, name, change)
+        job = claim(store, arrival, 0, WALL)
+    assert job is not None
+    assert inputs.has_changed(store, job)
+    with pytest.raises(DataError) as error:
+        inputs.accept_change(store, job)
+    (issue,) = error.value.issues
+    assert (issue.code, issue.files) == ("input.not_regular", (name,))
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.json"])
+def test_what_is_written_after_the_claim_is_noticed_for_the_request_as_for_the_zip(store: Store, name: str) -> None:
+    job = claim(store, arrive(store, "a.zip", "a.json"), 0, WALL)
+    assert job is not None
+    assert not inputs.has_changed(store, job)
+    files = store.files(job)
+    write(files.input if name == "a.zip" else files.sidecar)
+    assert inputs.has_changed(store, job)
+    assert not inputs.has_changed(store, inputs.accept_change(store, job))
+
+
+def test_a_job_of_an_older_version_has_no_identity_of_its_request_and_goes_on(store: Store) -> None:
+    job = claim(store, arrive(store, "a.zip", "a.json"), 0, WALL)
+    assert job is not None
+    record = json.loads(store.files(job).manifest.read_text())
+    del record["sidecar_identity"], record["issues"]
+    store.files(job).manifest.write_text(json.dumps(record))
+    assert not inputs.has_changed(store, store.load(job.id))
+
+
+def test_what_was_noticed_about_an_arrival_goes_with_its_job(store: Store) -> None:
+    (store.layout.inbox / "a.zip.json").write_text("{}")
+    job = claim(store, arrive(store, "a.zip"), 0, WALL)
+    assert job is not None
+    assert [issue.code for issue in job.issues] == ["request.near_miss"]
+    assert store.load(job.id) == job
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.json"])
+def test_a_link_in_failed_is_not_followed_by_a_retry(store: Store, name: str) -> None:
+    folder = store.layout.failed / "a-20261121T061500Z-0001"
+    folder.mkdir()
+    small_zip(folder / "a.zip")
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to("/etc/hostname")
+    assert retry(store, folder.name, WALL) is None
+    assert listing(store.layout.work) == []
 
 
 def test_a_crash_before_the_rename_leaves_the_zip_in_the_inbox_alone(
@@ -113,7 +229,7 @@ def test_a_crash_before_the_rename_leaves_the_zip_in_the_inbox_alone(
     fail_at(monkeypatch, ".zip", CrashError())
     with pytest.raises(CrashError):
         claim(store, arrival, 0, WALL)
-    assert recovery.recover(store) == []
+    assert recovery.recover(store).jobs == []
     assert listing(store.layout.inbox) == ["a.json", "a.zip"]
     assert listing(store.layout.work) == []
 
@@ -127,7 +243,7 @@ def test_a_crash_between_the_two_renames_does_not_lose_the_request(
         fail_at(patch, ".json", CrashError(), after=after)
         with pytest.raises(CrashError):
             claim(store, arrival, 0, WALL)
-    (job,) = recovery.recover(store)
+    (job,) = recovery.recover(store).jobs
     fetch_sidecar(store, job)
     assert store.files(job).sidecar.read_text() == '{"level": 1}'
     assert listing(store.layout.inbox) == []
@@ -139,18 +255,18 @@ def test_the_check_of_a_recovered_job_is_given_its_sidecar(store: Store, monkeyp
         fail_at(patch, ".json", CrashError())
         with pytest.raises(CrashError):
             claim(store, arrival, 0, WALL)
-    (job,) = recovery.recover(store)
-    pipeline = Pipeline(Settings(root=store.layout.root), store)
-    child = pipeline.start(job, 0, WALL)
+    (job,) = recovery.recover(store).jobs
+    context = Context(Settings(root=store.layout.root), store, Results(store.layout), LocalRunner(), Modules())
+    child = Check(context).start(job, 0, WALL)
     child.kill()
     spec = json.loads(store.files(job).spec("check").read_text())
-    assert spec["sidecar"] == str(store.files(job).sidecar)
+    assert spec["sidecar"] == store.files(job).sidecar.name, "paths are relative to the job"
 
 
 def claims_against_the_environment(store: Store, arrival: Arrival) -> list[Job]:
     with pytest.raises(OSError, match="no"):
         claim(store, arrival, 0, WALL)
-    return recovery.load(store)
+    return recovery.load(store).jobs
 
 
 def test_a_rename_that_is_refused_leaves_no_job_behind(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 
 from builders import check, write_dataset
-from segdrop.dataset import class_map
 from segdrop.dataset.cache import CacheReader
-from segdrop.dataset.class_presets import PRESETS
-from segdrop.dataset.classes import IGNORE, ClassReading, read_keys
-from segdrop.dataset.names import Names
+from segdrop.dataset.class_names import ClassNames
+from segdrop.dataset.classes import class_map
+from segdrop.dataset.classes.assignment import IGNORE, ClassReading, read_keys
+from segdrop.dataset.classes.presets import PRESETS
 from segdrop.errors import DataError
-from segdrop.request import Request
+from segdrop.request import TrainRequest
 
 TABLES = Path(__file__).parents[3] / "shared" / "data" / "labeldefs.json"
 
 
 def mapped(names: list[str], wanted: dict[str, Any] | str) -> ClassReading:
     """The reading of masks that hold one pixel of each of these names."""
-    request = Request(class_map=wanted)
-    reading = read_keys(dict.fromkeys(range(len(names)), 1), Names("labels.txt", ordered=tuple(names)), request)
+    request = TrainRequest(class_map=wanted)
+    reading = read_keys(dict.fromkeys(range(len(names)), 1), ClassNames("labels.txt", ordered=tuple(names)), request)
     return class_map.apply(reading, request)
 
 
@@ -94,6 +94,6 @@ def test_request_with_a_map_changes_what_is_trained_on(tmp_path: Path) -> None:
 
 def test_preset_that_does_not_exist_is_answered_by_the_cheap_check(tmp_path: Path) -> None:
     report = check(write_dataset(tmp_path / "data.zip"), {"class_map": "cityscapes-7"})
-    assert [(issue["code"], "cityscapes-8" in issue["message"]) for issue in report.issues] == [
+    assert [(issue.code, "cityscapes-8" in issue.message) for issue in report.issues] == [
         ("request.invalid_value", True)
     ]

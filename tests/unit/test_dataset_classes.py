@@ -1,11 +1,12 @@
 import pytest
 
-from segdrop.dataset.classes import IGNORE, ClassReading, read_classes
-from segdrop.dataset.encoding import Encoding, read_values
-from segdrop.dataset.names import Names, is_background, is_void, parse_labels
-from segdrop.dataset.names import requested as requested_names
+from segdrop.dataset.class_names import ClassNames, is_background, is_void
+from segdrop.dataset.class_names import requested as requested_names
+from segdrop.dataset.classes import legends
+from segdrop.dataset.classes.assignment import IGNORE, ClassReading, read_classes
+from segdrop.dataset.classes.value_encoding import Encoding, read_values
 from segdrop.errors import DataError
-from segdrop.request import Request
+from segdrop.request import TrainRequest
 
 CAMVID = [
     "Sky",
@@ -24,8 +25,8 @@ CAMVID = [
 
 
 def read(values: list[int], labels: list[str] | None = None, **request: object) -> ClassReading:
-    order = Request.model_validate(request)
-    names = requested_names(order) or (Names("labels.txt", ordered=tuple(labels)) if labels else None)
+    order = TrainRequest.model_validate(request)
+    names = requested_names(order) or (ClassNames("labels.txt", ordered=tuple(labels)) if labels else None)
     return read_classes(values, names, order)
 
 
@@ -163,7 +164,7 @@ def test_absent_class_of_grey_levels_has_no_value() -> None:
     ],
 )  # fmt: skip
 def test_labels_are_read_whatever_the_editor_did(content: bytes) -> None:
-    assert parse_labels(content, "labels.txt").ordered == ("cat", "dog")
+    assert legends.parse(content, "labels.txt").ordered == ("cat", "dog")
 
 
 @pytest.mark.parametrize(
@@ -172,7 +173,7 @@ def test_labels_are_read_whatever_the_editor_did(content: bytes) -> None:
 )
 def test_unusable_labels_are_a_fault(content: bytes) -> None:
     with pytest.raises(DataError) as caught:
-        parse_labels(content, "labels.txt")
+        legends.parse(content, "labels.txt")
     assert [issue.code for issue in caught.value.issues] == ["classes.invalid"]
 
 

@@ -13,14 +13,14 @@ from PIL import Image
 
 from builders import broken, check, check_spec, encoded, members, write_dataset, write_zip
 from builders.conversion import assert_same_after_conversion, converted, learned
-from segdrop.child import StopFlag
+from segdrop.child_runtime import StopFlag
 from segdrop.codes import Severity
 from segdrop.dataset import convert as conversion
-from segdrop.dataset import examine
-from segdrop.dataset.classes import IGNORE
+from segdrop.dataset import full_check
+from segdrop.dataset.archive.source import Archive
+from segdrop.dataset.classes.assignment import IGNORE
 from segdrop.dataset.report import CheckReport
-from segdrop.dataset.samples import MaskFile, Sample, Split
-from segdrop.dataset.source import Archive
+from segdrop.dataset.samples import LabelledSample, MaskFile, Split
 from segdrop.errors import StoppedError, UnavailableError
 from segdrop.spec import ConvertSpec
 
@@ -207,9 +207,9 @@ class Names:
 
 def placed(*entries: tuple[str, str, Split | None]) -> list[str]:
     """Places of samples, given as key, name of the image and split."""
-    samples = [Sample(key, number, MaskFile(number), split) for number, (key, _, split) in enumerate(entries)]
+    samples = [LabelledSample(key, number, split, MaskFile(number)) for number, (key, _, split) in enumerate(entries)]
     archive: Any = Names([name for _, name, _ in entries])
-    return [place.folder + place.name for place in conversion.places(archive, samples)]
+    return [place.folder + place.name for place in conversion.destinations(archive, samples)]
 
 
 def test_no_two_samples_share_a_place() -> None:
@@ -265,7 +265,7 @@ def test_nothing_is_written_of_a_dataset_at_fault(kind: str, tmp_path: Path) -> 
     build, code = broken.KINDS[kind]
     build(tmp_path / "data.zip")
     report, output = converted(tmp_path / "data.zip")
-    assert code in [issue["code"] for issue in report.issues]
+    assert code in [issue.code for issue in report.issues]
     assert report.dataset is None
     assert not output.exists()
 
@@ -287,7 +287,7 @@ def test_bad_pairs_are_faults_unless_they_are_to_be_skipped(tmp_path: Path) -> N
     report, output = converted(archive, skip_bad=True)
     assert report.dataset is not None
     assert report.dataset.pairs == 9
-    issues = {issue.code: issue for issue in report.issue_list()}
+    issues = {issue.code: issue for issue in report.issues}
     assert {code: issues[code].severity for code in ("image.unreadable", "pair.size_mismatch")} == dict.fromkeys(
         ("image.unreadable", "pair.size_mismatch"), Severity.WARNING
     )
@@ -320,7 +320,7 @@ def test_damaged_members_are_skipped_too(tmp_path: Path) -> None:
     assert converted(archive)[0].dataset is None
     report, output = converted(archive, skip_bad=True)
     assert report.dataset is not None, report.issues
-    assert ("archive.corrupt", Severity.WARNING) in [(issue.code, issue.severity) for issue in report.issue_list()]
+    assert ("archive.corrupt", Severity.WARNING) in [(issue.code, issue.severity) for issue in report.issues]
     assert read_back(output).dataset is not None
 
 
@@ -331,7 +331,7 @@ def test_damaged_list_of_names_is_not_skipped(tmp_path: Path) -> None:
     content[position : position + 3] = b"cow"
     archive.write_bytes(content)
     report, output = converted(archive, skip_bad=True)
-    assert ("archive.corrupt", Severity.FAULT) in [(issue.code, issue.severity) for issue in report.issue_list()]
+    assert ("archive.corrupt", Severity.FAULT) in [(issue.code, issue.severity) for issue in report.issues]
     assert not output.exists()
 
 
@@ -339,7 +339,7 @@ def test_more_than_half_is_not_skipped(tmp_path: Path) -> None:
     bad = {f"images/scene_{number:03}.png": b"broken" for number in range(7)}
     report, output = converted(write_dataset(tmp_path / "data.zip", count=12, extra=bad), skip_bad=True)
     assert report.dataset is None
-    (issue,) = [issue for issue in report.issue_list() if issue.code == "image.unreadable"]
+    (issue,) = [issue for issue in report.issues if issue.code == "image.unreadable"]
     assert (issue.severity, issue.count) == (Severity.FAULT, 7)
     assert not output.exists()
 
@@ -347,7 +347,7 @@ def test_more_than_half_is_not_skipped(tmp_path: Path) -> None:
 def test_values_without_a_class_are_no_bad_files(tmp_path: Path) -> None:
     extra = {"masks/scene_000.png": encoded(np.full((24, 32), 77, np.uint8))}
     report, output = converted(write_dataset(tmp_path / "data.zip", count=12, extra=extra), skip_bad=True)
-    assert "mask.unknown_value" in [issue.code for issue in report.issue_list()]
+    assert "mask.unknown_value" in [issue.code for issue in report.issues]
     assert not output.exists()
 
 
@@ -368,10 +368,10 @@ def test_nothing_is_left_where_it_is_stopped(tmp_path: Path) -> None:
         **check_spec(archive, cache=False).model_dump(), output_path=tmp_path / "out.zip.part", skip_bad=False
     )
     with Archive(archive, spec.limits) as opened:
-        examination = examine.examine(opened, spec, flag)
+        result = full_check.check_archive(opened, spec, flag)
     flag.set()
     with Archive(archive, spec.limits) as opened, pytest.raises(StoppedError):
-        conversion.write(opened, examination, spec, flag)
+        conversion.write(opened, result, spec, flag)
     assert not spec.output_path.exists()
 
 

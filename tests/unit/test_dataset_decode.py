@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from builders import encoded, mask_image
-from segdrop.dataset import decode
+from segdrop.dataset.masks import decode, image_reading
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +82,7 @@ def test_exif_orientation_turns_image_and_mask_alike(orientation: int) -> None:
     exif[0x0112] = orientation
     mask = ramp()
     turned = decode.read_mask(encoded(mask, exif=exif)).values
-    image = decode.read_image(encoded(np.stack([mask] * 3, axis=-1), exif=exif), turned.shape)
+    image = image_reading.read_image(encoded(np.stack([mask] * 3, axis=-1), exif=exif), turned.shape)
     assert np.array_equal(image.pixels[..., 0], turned)
     assert turned.shape == ((6, 8) if orientation < 5 else (8, 6))
     assert image.size == turned.shape[::-1]
@@ -93,7 +93,7 @@ def test_image_of_every_mode_becomes_rgb(mode: str) -> None:
     deep = Image.fromarray(ramp().astype(np.uint16) << 8)
     image = deep if mode == "I;16" else Image.fromarray(ramp()).convert(mode)
     image_format = "TIFF" if mode in ("CMYK", "YCbCr") else "PNG"
-    decoded = decode.read_image(encoded(image, image_format), (6, 8))
+    decoded = image_reading.read_image(encoded(image, image_format), (6, 8))
     assert decoded.pixels.shape == (6, 8, 3)
     assert decoded.pixels.dtype == np.uint8
     if mode in ("L", "LA", "RGBA", "I;16"):
@@ -102,14 +102,14 @@ def test_image_of_every_mode_becomes_rgb(mode: str) -> None:
 
 def test_palette_image_with_transparency_is_read_without_a_warning() -> None:
     palette = Image.fromarray(ramp()).convert("P")
-    assert decode.read_image(encoded(palette, transparency=b"\x10\x20\x30"), (6, 8)).pixels.shape == (6, 8, 3)
+    assert image_reading.read_image(encoded(palette, transparency=b"\x10\x20\x30"), (6, 8)).pixels.shape == (6, 8, 3)
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"x", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM" + bytes(20), b"II*\0" + bytes(30)]
 )
 def test_bytes_that_are_no_image_are_unreadable(content: bytes) -> None:
-    for read in (decode.read_mask, lambda data: decode.read_image(data, (4, 4))):
+    for read in (decode.read_mask, lambda data: image_reading.read_image(data, (4, 4))):
         with pytest.raises(decode.DecodeError) as caught:
             read(content)
         assert caught.value.code == "image.unreadable"
@@ -119,19 +119,19 @@ def test_bytes_that_are_no_image_are_unreadable(content: bytes) -> None:
 def test_truncated_image_is_never_completed(image_format: str) -> None:
     content = encoded(np.random.default_rng(0).integers(0, 255, (40, 40, 3)).astype(np.uint8), image_format)
     with pytest.raises(decode.DecodeError):
-        decode.read_image(content[: len(content) * 2 // 3], (4, 4))
+        image_reading.read_image(content[: len(content) * 2 // 3], (4, 4))
 
 
 def test_formats_outside_the_list_are_not_tried() -> None:
     for image_format in ("ICO", "TGA", "PCX", "EPS"):
         with pytest.raises(decode.DecodeError, match="known format"):
-            decode.read_image(encoded(np.zeros((16, 16, 3), np.uint8), image_format), (4, 4))
+            image_reading.read_image(encoded(np.zeros((16, 16, 3), np.uint8), image_format), (4, 4))
 
 
 def test_oversized_image_is_refused_from_its_header() -> None:
     decode.configure(1000)
     with pytest.raises(decode.DecodeError) as caught:
-        decode.read_image(encoded(np.zeros((40, 40, 3), np.uint8)), (4, 4))
+        image_reading.read_image(encoded(np.zeros((40, 40, 3), np.uint8)), (4, 4))
     assert caught.value.code == "image.too_large"
 
 
@@ -140,3 +140,17 @@ def test_nearest_is_pillows_nearest(size: tuple[int, int]) -> None:
     height, width = size
     expected = Image.fromarray(ramp()).resize((width, height), Image.Resampling.NEAREST)
     assert np.array_equal(decode.resize_nearest(ramp(), height, width), np.asarray(expected))
+
+
+def test_image_can_be_read_at_its_own_size_without_a_change_of_any_pixel() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
+    decoded = image_reading.read_image(encoded(image))
+    assert np.array_equal(decoded.pixels, image)
+    assert decoded.size == (7, 5)
+
+
+@pytest.mark.parametrize("size", [None, (4, 9)])
+def test_what_is_known_of_an_image_is_the_same_with_and_without_its_pixels(size: tuple[int, int] | None) -> None:
+    content = encoded(np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8))
+    facts, decoded = image_reading.image_facts(content), image_reading.read_image(content, size)
+    assert (facts.size, facts.thumbnail, facts.is_deep) == (decoded.size, decoded.thumbnail, decoded.is_deep)

@@ -235,7 +235,7 @@ CASES = {
 
 def codes_of(report: CheckReport) -> set[str]:
     """Of the issues that concern masks and classes."""
-    return {code for code in (issue["code"] for issue in report.issues) if code.startswith(("mask", "classes", "pair"))}
+    return {code for code in (issue.code for issue in report.issues) if code.startswith(("mask", "classes", "pair"))}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -309,7 +309,7 @@ def test_folders_with_exchanged_names_are_noticed(tmp_path: Path) -> None:
 def test_what_only_stands_for_an_image_is_named(content: bytes, code: str, tmp_path: Path) -> None:
     write_zip(tmp_path / "data.zip", {**_members(), "images/00.png": content})
     report = check(tmp_path / "data.zip")
-    assert [issue["files"] for issue in report.issues if issue["code"] == code] == [["images/00.png"]]
+    assert [issue.files for issue in report.issues if issue.code == code] == [("images/00.png",)]
 
 
 def _members() -> dict[str, bytes]:

@@ -4,12 +4,13 @@ import numpy as np
 
 from builders import encoded
 from segdrop.dataset import shapes
-from segdrop.dataset.classes import IGNORE
+from segdrop.dataset.classes.assignment import IGNORE
 from segdrop.dataset.labelling import Labeller, class_ids
-from segdrop.dataset.masks import BETWEEN, COLOUR
+from segdrop.dataset.masks.mask_keys import BETWEEN, COLOUR
+from segdrop.dataset.masks.placing import View
+from segdrop.dataset.masks.snapping import Snapper
 from segdrop.dataset.samples import Drawing, MaskFile
 from segdrop.dataset.shapes import Polygon
-from segdrop.dataset.snapping import Snapper
 
 RED, GREEN = COLOUR + 0xFF0000, COLOUR + 0x00FF00
 
@@ -45,7 +46,7 @@ def test_jpeg_is_reported_as_lossy() -> None:
 
 def test_areas_are_drawn_at_the_size_of_the_image() -> None:
     area = Polygon(5, (shapes.ring([(0, 0), (1, 0), (1, 1), (0, 1)]),))
-    found = Labeller().read(lambda _: b"", Drawing(0, (area,)), (4, 3))
+    found = Labeller().read(lambda _: b"", Drawing(0, (area,)), View((4, 3)))
     assert found.keys.tolist() == [[5, 5, 0, 0], [5, 5, 0, 0], [0, 0, 0, 0]]
 
 

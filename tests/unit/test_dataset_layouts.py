@@ -2,8 +2,8 @@ import pytest
 
 from segdrop.codes import Severity
 from segdrop.dataset import layouts
+from segdrop.dataset.archive.tree import Tree
 from segdrop.dataset.samples import Split, pairing_key
-from segdrop.dataset.tree import Tree
 from segdrop.errors import DataError
 
 

@@ -4,14 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segdrop.dataset import colours, legends
-from segdrop.dataset.masks import COLOUR
-from segdrop.dataset.names import Names, requested
+from segdrop.dataset.class_names import ClassNames, requested
+from segdrop.dataset.classes import colours, legends
+from segdrop.dataset.masks import palette
+from segdrop.dataset.masks.mask_keys import COLOUR
 from segdrop.errors import DataError
-from segdrop.request import Request
+from segdrop.request import TrainRequest
 
 
-def parsed(text: str, name: str = "labels.txt") -> Names:
+def parsed(text: str, name: str = "labels.txt") -> ClassNames:
     return legends.parse(text.encode(), name)
 
 
@@ -53,7 +54,7 @@ def test_colour_or_name_given_twice_is_a_fault(text: str) -> None:
         parsed(text)
 
 
-@given(st.binary(max_size=300), st.sampled_from(legends.FILE_NAMES))
+@given(st.binary(max_size=300), st.sampled_from((*legends.FILE_NAMES, *legends.MAYBE_NAMES)))
 def test_any_bytes_are_names_or_a_fault(content: bytes, name: str) -> None:
     try:
         assert len(legends.parse(content, name))
@@ -65,7 +66,7 @@ def test_any_bytes_are_names_or_a_fault(content: bytes, name: str) -> None:
 
 
 def test_request_may_give_colours() -> None:
-    names = requested(Request(classes={"#000000": "ground", "#Ff0010": "dog"}))
+    names = requested(TrainRequest(classes={"#000000": "ground", "#Ff0010": "dog"}))
     assert names is not None
     assert names.colours == ((0, "ground"), (0xFF0010, "dog"))
 
@@ -79,13 +80,13 @@ def test_voc_index_is_the_inverse_of_the_published_palette() -> None:
                 channels[channel] |= (rest >> channel & 1) << (7 - bit)
             rest >>= 3
         red, green, blue = channels
-        assert colours.voc_index(red << 16 | green << 8 | blue) == index
-    assert colours.voc_index(0xE0E0C0) == 255
-    assert colours.voc_index(0x123456) is None
+        assert palette.index_of(red << 16 | green << 8 | blue) == index
+    assert palette.index_of(0xE0E0C0) == 255
+    assert palette.index_of(0x123456) is None
 
 
 def test_names_without_colours_are_not_given_to_colours_by_guess() -> None:
-    names = Names("labels.txt", ordered=("a", "b"))
+    names = ClassNames("labels.txt", ordered=("a", "b"))
     reading = colours.read_colours({COLOUR + 0x102030: 5, COLOUR + 0x405060: 9}, names)
     assert reading.names is not None
     assert [name for _, name in reading.names.numbered] == ["colour_#405060", "colour_#102030"]

@@ -8,15 +8,16 @@ from PIL import Image, ImageFont
 
 from builders import check, check_spec, encoded, members, write_dataset, write_zip
 from builders.archives import arrays
-from segdrop.child import StopFlag
-from segdrop.dataset import examine, overlays
-from segdrop.dataset.classes import IGNORE
+from builders.fitting import SIDE, dataset, of_the_next, scenes
+from segdrop.child_runtime import StopFlag
+from segdrop.dataset import full_check, overlays
+from segdrop.dataset.classes.assignment import IGNORE
+from segdrop.dataset.interpretation import Interpretation
 from segdrop.dataset.labelling import Labeller
 from segdrop.dataset.report import OVERLAY_MARK, OVERLAY_MARK_WITHIN_BYTES, CheckReport
-from segdrop.dataset.samples import MaskFile, Sample, Split
-from segdrop.dataset.split import Sides
-from segdrop.dataset.understanding import Understanding
-from segdrop.delivery import predict
+from segdrop.dataset.samples import LabelledSample, MaskFile, Split
+from segdrop.dataset.split.division import Sides
+from segdrop.results.templates import predict
 
 HEIGHT, WIDTH = 24, 32
 
@@ -26,7 +27,7 @@ def sampled(archive: Path, request: dict[str, object] | None = None) -> tuple[Ch
     folder = archive.parent / "samples"
     folder.mkdir(exist_ok=True)
     spec = check_spec(archive, request, cache=False).model_copy(update={"samples_dir": folder})
-    return examine.check(spec, StopFlag()), sorted(folder.iterdir())
+    return full_check.check(spec, StopFlag()), sorted(folder.iterdir())
 
 
 def overlay_of(paths: list[Path], number: int) -> Path:
@@ -57,6 +58,31 @@ def test_image_is_shown_as_it_is_and_beside_it_half_in_the_colours_of_results(tm
         left, right = halves(path)
         assert np.array_equal(left, image)
         assert np.array_equal(right, (image + colours) // 2)
+
+
+def test_masks_that_fit_better_when_turned_are_shown_in_both_ways(tmp_path: Path) -> None:
+    pairs = [(image, mask[::-1, ::-1]) for image, mask in scenes(12)]
+    _, paths = sampled(dataset(tmp_path, pairs))
+    for path in paths:
+        image, mask = pairs[int(path.stem[-4:])]
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture.convert("RGB"))
+        colours = np.asarray(predict.voc_palette(), np.uint16).reshape(256, 3)
+        start = SIDE + overlays._GAP
+        assert np.array_equal(pixels[:SIDE, start : start + SIDE], (image + colours[mask]) // 2)
+        assert np.array_equal(pixels[:SIDE, 2 * start : 2 * start + SIDE], (image + colours[mask[::-1, ::-1]]) // 2)
+
+
+def test_masks_of_the_next_image_are_shown_beside_their_own_but_at_the_ends(tmp_path: Path) -> None:
+    pairs = scenes(12)
+    _, paths = sampled(dataset(tmp_path, of_the_next(pairs)))
+    for path in paths:
+        number = int(path.stem[-4:])
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture.convert("RGB"))[:SIDE, 2 * (SIDE + overlays._GAP) :][:, :SIDE]
+        colours = np.asarray(predict.voc_palette(), np.uint16).reshape(256, 3)
+        fits = (pairs[number][0] + colours[pairs[number][1]]) // 2
+        assert np.array_equal(pixels, fits if number else np.full_like(pixels, 255))
 
 
 def test_ignored_pixels_are_hatched_in_grey() -> None:
@@ -177,9 +203,9 @@ def test_file_names_are_safe(name: str, stem: str) -> None:
     assert overlays._safe_stem(name) == stem
 
 
-def understanding(num_train: int, num_val: int, num_test: int, *, is_split: bool = True) -> Understanding:
+def interpretation(num_train: int, num_val: int, num_test: int, *, is_split: bool = True) -> Interpretation:
     splits = [Split.TRAIN] * num_train + [Split.VAL] * num_val + [Split.TEST] * num_test
-    samples = [Sample(str(i), i, MaskFile(i), split if is_split else None) for i, split in enumerate(splits)]
+    samples = [LabelledSample(str(i), i, split if is_split else None, MaskFile(i)) for i, split in enumerate(splits)]
     positions = list(range(len(samples)))
     sides = Sides(
         positions[:num_train],
@@ -188,7 +214,7 @@ def understanding(num_train: int, num_val: int, num_test: int, *, is_split: bool
         is_given=True,
         assumptions=[],
     )
-    return Understanding(samples, Labeller(), frozenset(), sides=sides if is_split else None)
+    return Interpretation(samples, Labeller(), frozenset(), sides=sides if is_split else None)
 
 
 @pytest.mark.parametrize(
@@ -196,18 +222,18 @@ def understanding(num_train: int, num_val: int, num_test: int, *, is_split: bool
     [((40, 10, 10), (4, 3, 3)), ((100, 1, 0), (9, 1, 0)), ((2, 1, 0), (2, 1, 0)), ((50, 50, 0), (5, 5, 0))],
 )
 def test_sides_are_shown_evenly(counts: tuple[int, int, int], shown: tuple[int, int, int]) -> None:
-    found = overlays.chosen(understanding(*counts))
+    found = overlays.chosen(interpretation(*counts))
     assert tuple(sum(side == name for side, _ in found) for name in ("train", "val", "test")) == shown
     assert len(set(found)) == len(found)
 
 
 def test_samples_come_from_the_whole_of_a_dataset_without_a_split() -> None:
-    found = overlays.chosen(understanding(80, 20, 0, is_split=False))
+    found = overlays.chosen(interpretation(80, 20, 0, is_split=False))
     assert found == [("pairs", position) for position in range(0, 100, 10)]
 
 
 def test_pairs_at_fault_are_not_shown() -> None:
-    known = understanding(8, 2, 0, is_split=False)
+    known = interpretation(8, 2, 0, is_split=False)
     known.bad = frozenset({0, 5})
     assert [position for _, position in overlays.chosen(known)] == [1, 2, 3, 4, 6, 7, 8, 9]
 
@@ -217,3 +243,27 @@ def test_report_is_the_same_with_samples_and_without(tmp_path: Path) -> None:
     report, _ = sampled(archive)
     measured = {"seconds": 0.0, "peak_rss_bytes": 0}
     assert report.model_copy(update=measured) == check(archive, cache=False).model_copy(update=measured)
+
+
+def test_values_as_they_are_stored_stand_beside_a_doubtful_reading(tmp_path: Path) -> None:
+    """Masks of 0 and 1 among masks of 0 and 255."""
+    content = members(count=8, values=(0, 255))
+    for number in (0, 1, 2):
+        _, mask = arrays(number, (HEIGHT, WIDTH), (0, 1))
+        content[f"masks/scene_{number:03}.png"] = encoded(mask)
+    report, paths = sampled(write_zip(tmp_path / "data.zip", content))
+    assert "mask.mixed_scales" in {issue.code for issue in report.issues}
+    for path in paths:
+        with Image.open(path) as picture:
+            assert picture.height > HEIGHT + 2 * overlays._LINE
+            panels = np.asarray(picture.convert("RGB"))[:HEIGHT]
+        step = WIDTH + overlays._GAP
+        assert np.array_equal(panels[:, step : step + WIDTH], panels[:, 2 * step : 2 * step + WIDTH])
+
+
+def test_sure_readings_stand_alone(tmp_path: Path) -> None:
+    _, paths = sampled(write_dataset(tmp_path / "data.zip", labels=["background", "cat", "dog"]))
+    for path in paths:
+        with Image.open(path) as picture:
+            beyond = np.asarray(picture.convert("RGB"))[:HEIGHT, 2 * WIDTH + overlays._GAP :]
+        assert beyond.min() == 255

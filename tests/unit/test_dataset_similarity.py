@@ -6,10 +6,10 @@ import numpy as np
 from PIL import Image
 
 from builders import check, encoded, write_zip
-from segdrop.dataset import similarity, split
 from segdrop.dataset.cache import CacheReader
 from segdrop.dataset.report import CheckReport
-from segdrop.dataset.samples import MaskFile, Sample, Split
+from segdrop.dataset.samples import LabelledSample, MaskFile, Split
+from segdrop.dataset.split import division, similarity
 
 SIDE = 32
 
@@ -64,17 +64,17 @@ def test_images_of_hardly_any_contrast_are_not_all_alike() -> None:
 
 
 def test_every_piece_is_on_one_side_of_a_split_that_we_make() -> None:
-    samples = [Sample(f"{i:03}", i, MaskFile(i), None) for i in range(100)]
+    samples = [LabelledSample(f"{i:03}", i, None, MaskFile(i)) for i in range(100)]
     pieces = [i // 5 for i in range(100)]
-    sides = split.divide(samples, [1] * 100, 0.2, 0, pieces)
+    sides = division.divide(samples, [1] * 100, 0.2, 0, pieces)
     assert not {pieces[i] for i in sides.train} & {pieces[i] for i in sides.val}
     assert 10 <= len(sides.val) <= 30
     assert any("20 groups" in said for said in sides.assumptions)
 
 
 def test_a_split_that_the_zip_gives_stays_as_it_is() -> None:
-    samples = [Sample(f"{i:03}", i, MaskFile(i), Split.VAL if i % 2 else Split.TRAIN) for i in range(40)]
-    assert split.divide(samples, [1] * 40, 0.2, 0, [i // 5 for i in range(40)]).val == list(range(1, 40, 2))
+    samples = [LabelledSample(f"{i:03}", i, Split.VAL if i % 2 else Split.TRAIN, MaskFile(i)) for i in range(40)]
+    assert division.divide(samples, [1] * 40, 0.2, 0, [i // 5 for i in range(40)]).val == list(range(1, 40, 2))
 
 
 def checked(path: Path, sides: dict[str, list[np.ndarray]]) -> CheckReport:
@@ -92,8 +92,8 @@ def checked(path: Path, sides: dict[str, list[np.ndarray]]) -> CheckReport:
 def test_copies_on_both_sides_of_a_given_split_are_named(tmp_path: Path) -> None:
     train = [scene(number) for number in range(8)]
     report = checked(tmp_path / "data.zip", {"train/": train, "val/": [scene(50), train[3]]})
-    leaks = [issue for issue in report.issues if issue["code"] == "split.leak"]
-    assert [(issue["files"], issue["severity"]) for issue in leaks] == [(["val/images/001.png"], "warning")]
+    leaks = [issue for issue in report.issues if issue.code == "split.leak"]
+    assert [(issue.files, issue.severity) for issue in leaks] == [(("val/images/001.png",), "warning")]
 
 
 def test_a_video_without_a_split_is_divided_by_pieces(tmp_path: Path) -> None:
@@ -106,6 +106,6 @@ def test_a_split_that_we_make_has_no_copies_on_both_sides(tmp_path: Path) -> Non
     """Five pictures twice under other names: the second of each goes where the first is."""
     report = checked(tmp_path / "data.zip", {"": [scene(number % 5) for number in range(10)]})
     assert report.dataset is not None
-    assert "split.leak" not in {issue["code"] for issue in report.issues}
+    assert "split.leak" not in {issue.code for issue in report.issues}
     with CacheReader(tmp_path / "cache") as reader:
         assert not {i % 5 for i in reader.index.val} & {i % 5 for i in reader.index.train}

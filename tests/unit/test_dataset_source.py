@@ -1,4 +1,5 @@
 import hashlib
+import os
 import stat
 import struct
 import zipfile
@@ -9,8 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import broken, limits, write_dataset, write_zip
-from segdrop.dataset import directory, hazards
-from segdrop.dataset.source import Archive, MemberError
+from segdrop.dataset import quick_check
+from segdrop.dataset.archive import central_directory, safety
+from segdrop.dataset.archive.source import Archive, MemberError
+from segdrop.dataset.quick_check import RequestSources
+from segdrop.regular_files import NotRegularError
 
 _PARTS = st.text(
     st.characters(codec="utf-8", exclude_categories=("C",), exclude_characters="/\\.~:"), min_size=1, max_size=8
@@ -32,7 +36,7 @@ def test_members_read_as_the_standard_library_reads_them(
     path = write_zip(tmp_path_factory.mktemp("zip") / "x.zip", content, compression)
     path.write_bytes(prefix + path.read_bytes())  # as a self-extractor stands before its archive
     with Archive(path, limits()) as archive, zipfile.ZipFile(path) as reference:
-        junk = {name for name in content if hazards.is_junk(name)}
+        junk = {name for name in content if safety.is_junk(name)}
         if not codes(archive):
             assert set(archive.names) == set(reference.namelist()) - junk
         for member, name in enumerate(archive.names):
@@ -117,14 +121,14 @@ def test_comment_that_looks_like_an_end_record_does_not_mislead(tmp_path: Path) 
     ],
 )
 def test_unsafe_name_is_never_admitted(name: str) -> None:
-    assert hazards.is_unsafe(name)
+    assert safety.is_unsafe(name)
 
 
 @pytest.mark.parametrize(
     "name", ["images/a.png", "./images/a.png", "a..b/c.png", "images\\a.png", "été/ü.png", "CON.png"]
 )
 def test_ordinary_name_is_not_refused(name: str) -> None:
-    assert not hazards.is_unsafe(name)
+    assert not safety.is_unsafe(name)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +150,7 @@ def test_windows_separators_and_dots_make_the_same_paths(tmp_path: Path) -> None
 
 
 def test_all_hazards_are_named_together(tmp_path: Path) -> None:
-    path = write_dataset(tmp_path / "x.zip", extra={"../x": b"x", "bomb.bin": bytes(3 << 20)})
+    path = write_dataset(tmp_path / "x.zip", extra={"../x": b"x", "bomb.png": bytes(3 << 20)})
     broken.patch(path, broken.FLAGS, "<H", 1, entry=0)
     broken.patch(path, broken.METHOD, "<H", 14, entry=1)
     with Archive(path, limits()) as archive:
@@ -200,8 +204,8 @@ def test_directory_with_fewer_entries_than_its_end_says_is_damaged(tmp_path: Pat
     content = bytearray(path.read_bytes())
     struct.pack_into("<2H", content, content.rfind(broken.END) + 8, 2, 2)
     path.write_bytes(content)
-    with path.open("rb") as stream, pytest.raises(directory.BadDirectoryError, match="1 entries"):
-        list(directory.entries(stream.fileno(), directory.find_end(stream.fileno(), len(content))))
+    with path.open("rb") as stream, pytest.raises(central_directory.BadDirectoryError, match="1 entries"):
+        list(central_directory.entries(stream.fileno(), central_directory.find_end(stream.fileno(), len(content))))
 
 
 @pytest.mark.parametrize("is_zip64", [True, False])
@@ -274,3 +278,27 @@ def test_names_are_decoded_as_their_writers_meant(tmp_path: Path) -> None:
     path.write_bytes(plain.replace("é".encode(), b"\x82x"))  # DOS: code page 437
     with Archive(path, limits()) as archive:
         assert archive.names == ["caféx.png"]
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_an_archive_that_is_no_regular_file_is_neither_followed_nor_waited_for(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "x.zip"
+    if kind == "link":
+        path.symlink_to(write_dataset(tmp_path / "elsewhere.zip"))
+    else:
+        os.mkfifo(path)
+    with pytest.raises(NotRegularError):
+        Archive(path, limits())
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_request_that_is_no_regular_file_is_neither_followed_nor_waited_for(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "x.json"
+    if kind == "link":
+        (tmp_path / "secret").write_text('{"epochs": 1}')
+        path.symlink_to(tmp_path / "secret")
+    else:
+        os.mkfifo(path)
+    sources = RequestSources(sidecar=path, sidecar_name="x.json", defaults={}, models_dir=tmp_path)
+    with Archive(write_dataset(tmp_path / "x.zip"), limits()) as archive, pytest.raises(NotRegularError):
+        quick_check.check(archive, sources)

@@ -1,54 +1,116 @@
-"""What is written for people says what the code does: settings, request, errors, events, commands.
+"""What is written for people says what the code does, once, and within reach: README.md and the pages in docs/.
 
-Where a table of the README is out of date, the failed comparison shows the rows that belong there.
+Where a table is out of date, the failed comparison shows the rows that belong there.
 """
 
 import ast
-import json
 import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from typer.main import get_command
 
-from segdrop import cli, codes, errors, request, settings
+from segdrop import codes, errors, request, settings
+from segdrop.cli import documentation
+from segdrop.cli.commands import app
 from segdrop.dataset import layouts
+from segdrop.service import prometheus
 from segdrop.settings import Section, Settings
-from segdrop.spool.job import Outcome
+from segdrop.spool.job import JobState, Outcome
 from segdrop.spool.layout import RootLayout
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGE = REPOSITORY / "daemon" / "segdrop"
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 EXAMPLE = REPOSITORY / "config" / "segdrop.toml"
+NAMES = ["operators", "datasets", "request", "errors", "results", "performance", "design", "development"]
+PAGES = {
+    path: (REPOSITORY / path).read_text(encoding="utf-8") for path in ["README.md", *(f"docs/{n}.md" for n in NAMES)]
+}
+MAX_README_BYTES = 12 * 1024
 _LOGGING = {"debug", "info", "warning", "error", "exception", "critical"}
 _EVENT = re.compile(r"[a-z]+\.[a-z_]+")
+_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
-def section(title: str) -> str:
-    """The text of one section of the README, with the ones below it."""
-    found = re.search(rf"^(#+) {re.escape(title)}\n(.*?)(?=^\1 |\Z)", README, re.MULTILINE | re.DOTALL)
-    assert found, f"README has no section {title!r}"
-    return found[2]
+def section(page: str, title: str) -> str:
+    """The text of one section of a page, with the ones below it."""
+    found = re.search(rf"^(#+) {re.escape(title)}\n", PAGES[page], re.MULTILINE)
+    assert found, f"{page} has no section {title!r}"
+    return re.split(rf"^#{{1,{len(found[1])}}} ", PAGES[page][found.end() :], maxsplit=1, flags=re.MULTILINE)[0]
 
 
-def rows(title: str) -> dict[str, list[str]]:
-    """The rows of a section's first table, by the text in the first column."""
-    table = {}
-    for line in section(title).partition("\n|---")[2].partition("\n\n")[0].splitlines():
-        cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
-        if line.startswith("| `"):
-            assert cells[0].strip("`") not in table, f"{cells[0]} is listed twice"
-            table[cells[0].strip("`")] = cells[1:]
-    return table
+def rows(text: str) -> list[list[str]]:
+    """The rows of all tables in a text whose first cell begins with code."""
+    lines = (line for line in text.splitlines() if line.startswith("| `"))
+    return [[cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip("|"))] for line in lines]
 
 
-def code_in_readme() -> str:
-    """Everything in the README that is marked as code."""
-    return "\n".join([*re.findall(r"```.*?```", README, re.DOTALL), *re.findall(r"`[^`\n]+`", README)])
+def defined(text: str) -> list[str]:
+    """What the tables of a text define: the code in their first column."""
+    return [name for row in rows(text) for name in re.findall(r"`([^`]+)`", row[0])]
+
+
+def defined_elsewhere(names: set[str], page: str) -> dict[str, set[str]]:
+    """Pages other than this one that have a row for one of these names."""
+    found = {other: names & set(defined(text)) for other, text in PAGES.items() if other != page}
+    return {other: twice for other, twice in found.items() if twice}
+
+
+def code_in(text: str) -> str:
+    """Everything in a text that is marked as code."""
+    return "\n".join([*_FENCE.findall(text), *re.findall(r"`[^`\n]+`", _FENCE.sub("", text))])
+
+
+EVERYTHING = "\n".join(PAGES.values())
+
+
+# README and the pages
+
+
+def test_readme_fits_on_a_page() -> None:
+    assert (REPOSITORY / "README.md").stat().st_size <= MAX_README_BYTES
+
+
+def test_readme_links_to_every_page() -> None:
+    linked = set(re.findall(r"\]\((docs/\w+\.md)", PAGES["README.md"]))
+    assert linked == {f"docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.md")} == set(PAGES) - {"README.md"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_page_opens_with_what_it_is_for(name: str) -> None:
+    assert re.match(r"# [^\n]+\n\nFor (those who|operators)", PAGES[f"docs/{name}.md"])
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", _FENCE.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", _FENCE.sub("", PAGES[page])):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (REPOSITORY / page).parent / path if path else REPOSITORY / page
+        assert file.resolve().exists(), target
+        assert not anchor or anchor in anchors(file.read_text(encoding="utf-8")), target
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_headings_of_a_page_are_unique(page: str) -> None:
+    titles = re.findall(r"^#+ .+$", _FENCE.sub("", PAGES[page]), re.MULTILINE)
+    assert len(titles) == len(set(titles))
+
+
+@pytest.mark.parametrize("path", [str(path) for path in (*documentation.SCHEMAS, *documentation.PAGES)])
+def test_generated_file_is_current(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    assert Path(path).read_text(encoding="utf-8") == documentation.current(Path(path)), "run `make generated`"
 
 
 # settings
@@ -98,10 +160,13 @@ def test_commented_defaults_of_the_example_are_a_valid_request(tmp_path: Path) -
     assert settings.load(path, environ={}).defaults
 
 
-def test_readme_shows_the_whole_example_settings() -> None:
-    shown = re.search(r"```toml\n(.*?)```", section("Settings"), re.DOTALL)
-    assert shown
-    assert tomllib.loads(shown[1]) == tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
+def test_settings_are_documented_in_the_example_alone() -> None:
+    """Pages mention settings; none has a row, or an assignment, that would be a second definition of one."""
+    keys = set(settings.keys())
+    assert [name for text in PAGES.values() for name in defined(text) if name in keys] == []
+    bare = {key.rpartition(".")[2] for key in keys if "." in key}
+    assigned = {name for block in _FENCE.findall(EVERYTHING) for name in re.findall(r"^(\w+) = ", block, re.MULTILINE)}
+    assert assigned & bare == set()
 
 
 def test_environment_example_is_accepted() -> None:
@@ -117,52 +182,55 @@ def test_environment_example_is_accepted() -> None:
 # the request
 
 
-def test_schema_is_current() -> None:
-    stored = (REPOSITORY / "config" / "request.schema.json").read_text(encoding="utf-8")
-    assert stored == json.dumps(request.json_schema(), indent=2, ensure_ascii=False) + "\n"
+def test_every_request_key_is_documented_once() -> None:
+    listed = defined(section("docs/request.md", "Keys"))
+    assert listed == list(request.json_schema()["properties"])
+    assert defined_elsewhere(set(listed), "docs/request.md") == {}
 
 
-def accepted(key: str, schema: dict[str, Any]) -> str:
-    """What a key takes: of the values that this version can do, else of the schema."""
-    if key in request.AVAILABLE:
-        return " or ".join(f"`{json.dumps(value)}`" for value in request.AVAILABLE[key])
-    branches = schema.get("anyOf", [schema])
-    return " or ".join(_branch(branch) for branch in branches)
-
-
-def _branch(schema: dict[str, Any]) -> str:
-    if "const" in schema or "enum" in schema:
-        return " or ".join(f"`{json.dumps(value)}`" for value in schema.get("enum", [schema.get("const")]))
-    match schema["type"]:
-        case "integer" | "number" as kind:
-            return ("integer" if kind == "integer" else "number") + _range(schema)
-        case "array" if "prefixItems" in schema:
-            return "[" + ", ".join(_branch(item) for item in schema["prefixItems"]) + "]"
-        case "array":
-            return "list of " + _branch(schema["items"]) + "s"
-        case "object":
-            return "object of " + " or ".join(_branch(s) for s in _values(schema)) + "s"
-        case kind:
-            return f"`{kind}`" if kind == "null" else str(kind)
-
-
-def _values(schema: dict[str, Any]) -> list[dict[str, Any]]:
-    values = schema["additionalProperties"]
-    return list(values.get("anyOf", [values]))
-
-
-def _range(schema: dict[str, Any]) -> str:
-    signs = {"exclusiveMinimum": "over", "minimum": "from", "maximum": "to", "exclusiveMaximum": "below"}
-    return "".join(f" {word} {schema[name]:.10g}" for name, word in signs.items() if name in schema)
-
-
-def test_readme_table_of_the_request_is_the_model() -> None:
-    schema = request.json_schema()["properties"]
-    expected = {
-        key: [accepted(key, schema[key]), f"`{json.dumps(field.default)}`", str(field.description)]
-        for key, field in request.Request.model_fields.items()
+def test_table_of_the_request_has_a_key_with_what_it_takes_its_default_and_its_meaning() -> None:
+    properties = {
+        "a": {
+            "anyOf": [{"type": "integer", "minimum": 1, "exclusiveMaximum": 9}, {"const": "auto"}],
+            "default": "auto",
+        },
+        "b": {"type": "array", "items": {"enum": ["x", 2]}, "description": "x | y"},
+        "c": {"additionalProperties": {"type": "string"}, "type": "object", "default": {}, "description": "Names."},
     }
-    assert rows("Request") == expected
+    assert rows(documentation.request_tables({"properties": properties})) == [
+        ["`a`", 'integer from 1 below 9 or `"auto"`', '`"auto"`', ""],
+        ["`b`", 'list of (`"x"` or `2`)', "required", "x | y"],
+        ["`c`", "object of string", "`{}`", "Names."],
+    ]
+
+
+def test_request_that_is_a_union_has_a_table_for_each_of_its_tasks() -> None:
+    def model(task: str, **properties: Any) -> dict[str, Any]:
+        return {"properties": {"task": {"const": task}, **properties}}
+
+    schema = {
+        "oneOf": [{"$ref": "#/$defs/Train"}, {"$ref": "#/$defs/Predict"}],
+        "$defs": {
+            "Train": model("train", side={"$ref": "#/$defs/Side", "default": 256}),
+            "Predict": model("predict"),
+            "Side": {"type": "integer", "minimum": 32},
+        },
+    }
+    text = documentation.request_tables(schema)
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["Keys of task `train`", "Keys of task `predict`"]
+    assert [row[:3] for row in rows(text)] == [
+        ["`task`", '`"train"`', "required"],
+        ["`side`", "integer from 32", "`256`"],
+        ["`task`", '`"predict"`', "required"],
+    ]
+
+
+def test_generated_part_replaces_all_below_the_marker_and_nothing_above() -> None:
+    assert documentation.with_tables(f"by hand\n{documentation.MARKER}old", "new\n") == (
+        f"by hand\n{documentation.MARKER}\nnew\n"
+    )
+    with pytest.raises(ValueError, match="has no line"):
+        documentation.with_tables("by hand\n", "new\n")
 
 
 # errors
@@ -180,33 +248,24 @@ def literals() -> list[str]:
     return found
 
 
-def test_readme_table_of_errors_is_complete_and_says_what_the_code_says() -> None:
-    table = rows("Error codes")
-    assert list(table) == list(codes.CODES)
-    assert {code: [cells[0], *cells[2:]] for code, cells in table.items()} == {
-        code: [known.severity.value, known.cause, known.fix] for code, known in codes.CODES.items()
-    }
-
-
-def test_messages_in_the_readme_are_the_codes_own() -> None:
-    texts = literals()
-    quoted = {code: cells[1] for code, cells in rows("Error codes").items() if cells[1] != "(varies)"}
-    assert len(quoted) > 40
-    unknown = {code: text for code, text in quoted.items() if not any(text in known for known in texts)}
-    assert unknown == {}
+def test_every_error_code_is_documented_once() -> None:
+    assert [name for name in defined(PAGES["docs/errors.md"]) if "." in name] == list(codes.Code)
+    # some events are called like the error code that they carry
+    assert defined_elsewhere(set(codes.Code), "docs/errors.md") == {"docs/operators.md": set(codes.Code) & events()}
 
 
 def test_every_code_in_the_package_is_in_the_table_of_codes() -> None:
-    groups = {code.partition(".")[0] for code in codes.CODES}
+    groups = {code.partition(".")[0] for code in codes.Code}
     used = {text for text in literals() if _EVENT.fullmatch(text) and text.partition(".")[0] in groups}
-    files = {text for text in used if text.endswith((".json", ".log", ".zip", ".txt"))}
-    assert used - files - set(codes.CODES) - events() == set()
+    files = {text for text in used if text.endswith((".json", ".log", ".zip", ".txt", ".md", ".csv", ".yaml", ".yml"))}
+    assert used - files - set(codes.Code) - events() == set()
 
 
-def test_readme_lists_every_exit_code() -> None:
-    table = rows("Exit codes")
-    public = {str(code.value) for code in errors.Exit if code is not errors.Exit.ENVIRONMENT}
-    assert set(table) == public
+def test_every_exit_code_is_documented_once() -> None:
+    of_children = {errors.Exit.CORRUPT, errors.Exit.ENVIRONMENT, errors.Exit.INSTALLATION}
+    public = [str(code.value) for code in sorted(errors.Exit) if code not in of_children]
+    assert defined(section("docs/errors.md", "Exit codes")) == public
+    assert defined_elsewhere(set(public), "docs/errors.md") == {}
 
 
 # events
@@ -226,74 +285,121 @@ def events() -> set[str]:
                 if isinstance(part, ast.JoinedStr):
                     assert ast.unparse(part).startswith("f'job."), "only outcomes are filled into names of events"
                     found |= {f"job.{outcome}" for outcome in Outcome if outcome is not Outcome.SUCCEEDED}
+                elif isinstance(part, ast.Attribute) and ast.unparse(part.value) == "Code":
+                    found.add(codes.Code[part.attr].value)
                 elif isinstance(part, ast.Constant) and _EVENT.fullmatch(str(part.value)):
                     found.add(str(part.value))
     return found
 
 
-def test_readme_lists_every_event_and_no_other() -> None:
-    assert len(events()) > 20
-    assert set(rows("Logs")) == events()
+def test_every_event_is_documented_once() -> None:
+    listed = defined(section("docs/operators.md", "Logs"))
+    assert sorted(listed) == sorted(events())
+    assert defined_elsewhere(events() - set(codes.Code), "docs/operators.md") == {}
+
+
+def test_every_state_of_a_job_is_named_where_the_status_is_explained() -> None:
+    monitoring = section("docs/operators.md", "Monitoring")
+    assert [state for state in JobState if f"`{state}`" not in monitoring] == []
+
+
+def test_every_metric_is_documented_once() -> None:
+    measured = prometheus.Gauges(
+        now=0.0,
+        started_at=0.0,
+        scan_at=0.0,
+        queued=0,
+        waiting=0,
+        running=0,
+        oldest_wait_seconds=0.0,
+        outcomes={},
+        last_success_at=0.0,
+        paused=False,
+    )
+    metrics = re.findall(r"^# TYPE (\w+) ", prometheus.render(measured), re.MULTILINE)
+    listed = defined(section("docs/operators.md", "Metrics"))
+    assert sorted(listed) == sorted(metrics)
+    assert defined_elsewhere(set(metrics), "docs/operators.md") == {}
 
 
 # commands, folders, files
 
 
 def commands() -> Iterator[str]:
-    top = get_command(cli.app)
+    top = get_command(app)
     for name, command in top.commands.items():  # type: ignore[attr-defined]
         yield f"segdrop {name}"
         yield from (f"segdrop {name} {inner}" for inner in getattr(command, "commands", {}))
 
 
-@pytest.mark.parametrize("command", sorted(commands()))
-def test_readme_explains_every_command(command: str) -> None:
-    assert re.search(rf"^\| `{command}\b", section("Commands"), re.MULTILINE)
+def test_every_command_is_documented_once() -> None:
+    listed = [re.split(r" [-A-Z\[]", name)[0] for name in defined(section("README.md", "Commands"))]
+    assert sorted(listed) == sorted(commands())
+    assert [name for page, text in PAGES.items() for name in defined(text) if name.startswith("segdrop ")] == (
+        defined(section("README.md", "Commands"))
+    )
 
 
-def test_readme_names_no_command_that_does_not_exist() -> None:
+def test_no_page_names_a_command_that_does_not_exist() -> None:
     known = {command.split()[1] for command in commands()}
-    named = set(re.findall(r"(?:^|[/`]|\$ )segdrop ([a-z]+)\b", code_in_readme(), re.MULTILINE))
+    named = set(re.findall(r"(?:^|[/`]|\$ )segdrop ([a-z]+)\b", code_in(EVERYTHING), re.MULTILINE))
     assert named - known == set()
 
 
-def test_readme_explains_every_folder(tmp_path: Path) -> None:
-    table = rows("Folders")
-    assert set(table) == {f"{folder.name}/" for folder in RootLayout(tmp_path).folders}
+def test_every_folder_is_explained(tmp_path: Path) -> None:
+    folders = {f"{folder.name}/" for folder in RootLayout(tmp_path).folders}
+    assert set(defined(section("README.md", "Folders"))) == folders
 
 
-def test_readme_says_what_to_drop_for_every_layout() -> None:
-    table = section("What you have, what to drop").partition("\n|---")[2].partition("\n\n")[0]
+def test_datasets_say_what_to_drop_for_every_layout() -> None:
+    table = section("docs/datasets.md", "What you have, what to drop").partition("\n|---")[2].partition("\n\n")[0]
     formats = set(re.findall(r"`([\w-]+)`", " ".join(line.rsplit("|", 2)[1] for line in table.splitlines()[1:])))
-    assert {layout.NAME for layout in layouts.LAYOUTS} == formats == set(request.AVAILABLE["format"]) - {"auto"}
+    assert layouts.LAYOUTS.keys() == formats == set(get_args(request.LayoutName))
 
 
-def test_readme_glosses_every_module() -> None:
-    tree = re.search(r"```text\n(daemon/.*?)```", section("Development"), re.DOTALL)
+def test_rooms_of_the_development_page_are_those_of_the_package() -> None:
+    """Every folder and every module beside the folders has its line; of the modules in the folders some have one."""
+    tree = re.search(r"```text\n(daemon/.*?)```", section("docs/development.md", "The rooms"), re.DOTALL)
     assert tree
-    glossed = set(re.findall(r"^ +(\w+\.py|\w+/)", tree[1], re.MULTILINE))
-    modules = {path.name for path in PACKAGE.glob("*.py")} - {"__init__.py"}
-    folders = {f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")}
-    paths = [path for path in PACKAGE.rglob("*/*.py") if path.parent.name != "layouts"]
-    inner = {path.name for path in paths} - {"__init__.py", "__main__.py"}
-    assert glossed == modules | folders | inner | {"architectures/", "layouts/"}
+    glossed = re.findall(r"^( +)(\w+\.py|\w+/)  ", tree[1], re.MULTILINE)
+    folders = {f"{path.parent.name}/" for path in PACKAGE.glob("**/__init__.py")} - {"segdrop/"}
+    assert sorted(name for _, name in glossed if name.endswith("/")) == sorted(folders)
+    beside = {name for indent, name in glossed if indent == "  " and name.endswith(".py")}
+    assert beside == {path.name for path in PACKAGE.glob("*.py")} - {"__init__.py"}
+    assert {name for _, name in glossed if name.endswith(".py")} <= {path.name for path in PACKAGE.rglob("*.py")}
 
 
-def test_files_named_in_the_readme_exist() -> None:
-    named = set(re.findall(r"`((?:config|systemd|tests|daemon|\.ci)/[\w./-]+)`", README))
+def test_files_that_are_named_exist() -> None:
+    named = set(re.findall(r"`((?:config|systemd|tests|daemon|docs|\.ci)/[\w./-]+)`", EVERYTHING))
     assert named
     assert {name for name in named if not (REPOSITORY / name).exists()} == set()
 
 
-def test_tests_named_in_the_readme_exist() -> None:
-    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", README)
+def test_tests_that_are_named_exist() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", EVERYTHING)
     assert len(named) > 10
     assert [pair for pair in named if f"def {pair[1]}(" not in (REPOSITORY / pair[0]).read_text()] == []
 
 
-def test_make_targets_named_in_the_readme_exist() -> None:
+def test_make_targets_that_are_named_exist() -> None:
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
-    named = set(re.findall(r"(?:^|`)make ([a-z]+)", code_in_readme(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", code_in(EVERYTHING), re.MULTILINE))
     assert named
     assert named <= targets
+
+
+def test_sections_that_the_code_refers_to_exist() -> None:
+    """A page and its section, as comments, settings and advice name them: ``docs/operators.md, "With a GPU"``."""
+    folders = [PACKAGE, *(REPOSITORY / name for name in ("config", "systemd"))]
+    files = [
+        path
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.suffix in {".py", ".toml", ".service", ".example"}
+    ]
+    texts = [path.read_text(encoding="utf-8") for path in [*files, REPOSITORY / "constraints.txt"]]
+    found = {pair for text in texts for pair in re.findall(r'(README\.md|docs/\w+\.md), "([^"]+)"', text)}
+    assert len(found) > 2
+    assert [pair for pair in found if f" {pair[1]}\n" not in PAGES[pair[0]]] == []
+    assert [text for text in texts if re.search(r'README, "', text)] == []

@@ -8,7 +8,7 @@ import pytest
 
 from builders.clocks import Clock
 from segdrop.intake import listing
-from segdrop.intake.listing import Listing
+from segdrop.intake.listing import FolderListing
 
 A_WHILE_SECONDS = 2.5  # longer than the coarsest clock
 
@@ -32,9 +32,9 @@ def listings(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return read
 
 
-def settled(folder: Path, clock: Clock) -> Listing:
+def settled(folder: Path, clock: Clock) -> FolderListing:
     """A listing that has been read while the folder's times had stood still for long enough."""
-    found = Listing(folder, clock)
+    found = FolderListing(folder, clock)
     found.names()
     clock.now += A_WHILE_SECONDS
     found.names()
@@ -68,7 +68,7 @@ def test_two_changes_within_one_tick_of_a_coarse_clock_are_both_seen(tmp_path: P
         os.utime(tmp_path, (1_000_000_000, 1_000_000_000))  # as of a filesystem that counts in seconds
 
     add("a.zip")
-    found = Listing(tmp_path, clock)
+    found = FolderListing(tmp_path, clock)
     assert found.names().archives == ["a.zip"]
     stamped = found._stamp
     clock.now += 1.0

@@ -13,16 +13,17 @@ from segdrop.spool.job import Job, JobState, Outcome, new_id, slug
 
 ALLOWED = {
     ("claimed", "claimed"),
-    ("claimed", "queued"),
+    ("claimed", "checked"),
     ("claimed", "concluded"),
-    ("queued", "queued"),
-    ("queued", "started"),
-    ("queued", "concluded"),
-    ("started", "started"),
-    ("started", "trained"),
-    ("started", "concluded"),
-    ("trained", "trained"),
-    ("trained", "concluded"),
+    ("checked", "checked"),
+    ("checked", "running"),
+    ("checked", "concluded"),
+    ("running", "running"),
+    ("running", "computed"),
+    ("running", "concluded"),
+    ("computed", "computed"),
+    ("computed", "concluded"),
+    ("concluded", "claimed"),
     ("concluded", "delivered"),
 }
 
@@ -46,15 +47,15 @@ def test_from_every_state_a_job_can_come_to_its_end() -> None:
 
 def test_a_transition_changes_what_it_says_and_nothing_else() -> None:
     before = job_record(priority=4)
-    after = before.evolve(JobState.QUEUED, queued_at=9.0)
-    assert (after.state, after.queued_at) == (JobState.QUEUED, 9.0)
+    after = before.evolve(JobState.CHECKED, queued_at=9.0)
+    assert (after.state, after.queued_at) == (JobState.CHECKED, 9.0)
     assert after.model_dump(exclude={"state", "queued_at"}) == before.model_dump(exclude={"state", "queued_at"})
     assert before.state is JobState.CLAIMED
 
 
 def test_a_field_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ValidationError):
-        job_record().evolve(JobState.QUEUED, attemps=1)
+        job_record().evolve(JobState.CHECKED, attemps=1)
     with pytest.raises(ValidationError):
         job_record(state="resting")
 

@@ -118,7 +118,7 @@ def test_size_that_no_image_may_have_is_refused_before_it_is_drawn(tmp_path: Pat
 
     report, _, _ = read_back(made(huge), tmp_path, exports.SIZE)
     assert report.dataset is None
-    assert "image.too_large" in {issue["code"] for issue in report.issues}
+    assert "image.too_large" in {issue.code for issue in report.issues}
 
 
 def test_annotations_in_any_order_and_ids_as_text_mean_the_same() -> None:

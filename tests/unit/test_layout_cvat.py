@@ -103,6 +103,9 @@ def test_mask_that_begins_with_a_pixel_that_is_on(tmp_path: Path) -> None:
         ('<mask label="cat" rle="-1, 5" left="0" top="0" width="2" height="2"/>', {"annotation.invalid": "fault"}),
         ('<points label="cat" points="1,1"/>', {"annotation.no_area": "warning"}),
         ('<tag label="cat"/>', {}),
+        ('<skeleton label="cat"><points label="1" points="1,1"/></skeleton>', {"annotation.no_area": "warning"}),
+        ('<cuboid label="cat" xtl1="1"/>', {"annotation.no_area": "warning"}),
+        ('<spline label="cat" points="1,1;5,1;5,5"/>', {"annotation.invalid": "fault"}),
     ],
 )
 def test_finding_has_its_code(shape: str, found: dict[str, str]) -> None:
@@ -136,7 +139,7 @@ def test_mask_larger_than_any_image_is_answered_without_the_memory_for_it(tmp_pa
     huge = f'<mask label="cat" rle="{2**32 - 1}, 1" left="0" top="0" width="65536" height="65536"/>'
     report, _, _ = read_back(made(BOX, huge), tmp_path, SIZE)
     assert report.dataset is None
-    assert "image.too_large" in {issue["code"] for issue in report.issues}
+    assert "image.too_large" in {issue.code for issue in report.issues}
 
 
 @pytest.mark.parametrize("name", exports.EXPORTS)
@@ -145,3 +148,19 @@ def test_no_content_breaks_the_reader(name: str) -> None:
     whole = content["annotations.xml"]
     ends = {survives(cvat, content | {"annotations.xml": damaged}) for damaged in damaged_xml(whole)}
     assert True in ends
+
+
+def test_kinds_of_shapes_that_are_not_known_are_counted() -> None:
+    reading = read(made(BOX, '<spline label="cat"/>', '<spline label="cat"/>', '<blob label="cat"/>'))
+    assert "3 annotations are of kinds that are not read (1 blob, 2 spline)" in reading.issues[0].message
+    assert "polygons" in reading.issues[0].fix
+
+
+def test_image_with_a_box_and_a_line_stays_and_is_said() -> None:
+    """A line may be all that there is to label, a box never is."""
+    box = '<box label="cat" xtl="1.00" ytl="1.00" xbr="9.00" ybr="9.00" z_order="0"></box>'
+    reading = read(made(box, '<polyline label="cat" points="1,1;5,5"/>'))
+    assert codes(reading) == {"annotation.no_area": "warning"}
+    assert len(reading.samples) == 3
+    assert any("1 of them in spite of boxes, lines or points" in line for line in reading.assumptions)
+    assert len(read(made(box)).samples) == 2

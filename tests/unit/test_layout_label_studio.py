@@ -9,11 +9,13 @@ from builders.archives import encoded
 from builders.exports import label_studio as exports
 from builders.exports.boxes import SIZE, painted, photo
 from builders.exports.reading import codes, damaged_json, read_back, same, survives, tree_of
-from segdrop.dataset import drawing, layouts
-from segdrop.dataset.decode import DecodeError
+from segdrop.dataset import layouts
 from segdrop.dataset.layouts import label_studio, label_studio_png
+from segdrop.dataset.masks import drawing
+from segdrop.dataset.masks.decode import DecodeError
 from segdrop.dataset.samples import Drawing, Reading
 from segdrop.dataset.shapes import Brush
+from segdrop.errors import DataError
 
 CAR = exports.polygon(0, "Car", (4, 4, 8, 8))
 
@@ -198,3 +200,160 @@ def test_names_alone_never_break_the_reader_of_brush_masks() -> None:
         *("task-\u00b2-annotation-1-by-1-t-a-0.png", f"task-{9 * '9'}{9 * '9'}-annotation-1-by-1-t-a-0.png"),
     ):
         survives(label_studio_png, {name: b"", "1.png": b""})
+
+
+def two_images(names: tuple[str, str], keys: tuple[str, str] = ("before", "after")) -> dict[str, bytes]:
+    """Tasks of two images; the results for the second are a road, listed first."""
+    tasks, content = [], {}
+    for number in range(3):
+        results = [
+            exports.polygon(1, "Road", exports.ROAD, to_name=names[1]),
+            exports.polygon(0, "Car", exports.CAR, to_name=names[0]),
+        ]
+        paths = [f"/data/upload/1/0a1b2c3{number}-{key}{number}.png" for key in keys]
+        tasks.append(exports.task(number, paths[0], [exports.annotation(number, results)]))
+        tasks[-1]["data"] = dict(zip(keys, paths, strict=True))
+        content |= {f"{key}{number}.png": photo(number) for key in keys}
+    return content | {"p.json": json.dumps(tasks).encode()}
+
+
+@pytest.mark.parametrize("names", [("before", "after"), ("img_before", "img_after"), ("BEFORE", "After")])
+def test_result_is_for_the_image_whose_tag_it_names(names: tuple[str, str], tmp_path: Path) -> None:
+    _, found, _ = read_back(two_images(names), tmp_path, SIZE)
+    expected = {f"before{i}.png": painted((exports.CAR, 1)) for i in range(3)}
+    expected |= {f"after{i}.png": painted((exports.ROAD, 2)) for i in range(3)}
+    assert same(found, expected)
+
+
+def test_results_for_several_images_that_nothing_tells_apart_are_a_fault() -> None:
+    with pytest.raises(DataError) as caught:
+        read(two_images(("img1", "img2")))
+    (issue,) = caught.value.issues
+    assert (issue.code, issue.severity) == ("pair.ambiguous", "fault")
+    assert "several images (before, after)" in issue.message
+    assert "img1, img2" in issue.message
+    assert "to_name" in issue.fix
+
+
+def test_two_images_of_which_one_is_labelled_leave_the_other_out(tmp_path: Path) -> None:
+    content = two_images(("after", "after"))
+    _, found, _ = read_back(content, tmp_path, SIZE)
+    assert set(found) == {f"after{i}.png" for i in range(3)}
+
+
+def test_key_that_repeats_the_name_of_the_image_is_no_second_image(tmp_path: Path) -> None:
+    tasks = [exports.task(i, f"s3://bucket/{i}.png", [exports.annotation(i, [CAR])]) for i in range(3)]
+    for number, task in enumerate(tasks):
+        task["data"] |= {"filename": f"{number}.png", "thumbnail_of": f"https://x.org/{number}.png"}
+    content = {"p.json": json.dumps(tasks).encode()} | {f"{i}.png": photo(i) for i in range(3)}
+    _, found, _ = read_back(content, tmp_path, SIZE)
+    assert same(found, {f"{i}.png": painted((exports.CAR, 1)) for i in range(3)})
+
+
+def listed_images(*places: int | None) -> dict[str, bytes]:
+    """A task of two images in a list, with a result for each place."""
+    boxes = (exports.CAR, exports.ROAD)
+    results = [
+        exports.polygon(i, "Car", boxes[i], **({} if place is None else {"item_index": place}))
+        for i, place in enumerate(places)
+    ]
+    task = exports.task(1, "x", [exports.annotation(1, results)])
+    task["data"] = {"pages": ["/data/upload/1/a.png", "/data/upload/1/b.png"]}
+    return {"p.json": json.dumps([task]).encode(), "a.png": photo(0), "b.png": photo(1)}
+
+
+def test_result_says_its_place_in_a_list_of_images(tmp_path: Path) -> None:
+    _, found, _ = read_back(listed_images(1, 0), tmp_path, SIZE)
+    assert same(found, {"a.png": painted((exports.ROAD, 1)), "b.png": painted((exports.CAR, 1))})
+
+
+def test_result_without_its_place_in_a_list_of_images_is_a_fault() -> None:
+    reading = read(listed_images(1, None))
+    assert codes(reading) == {"annotation.invalid": "fault"}
+    assert "several images" in reading.issues[0].message
+
+
+@pytest.mark.parametrize("mark", ["ground_truth", "honeypot"])
+def test_annotation_marked_as_ground_truth_counts_before_the_first(mark: str, tmp_path: Path) -> None:
+    wrong, right = exports.polygon(0, "Car", (0, 0, 29, 19)), exports.polygon(1, "Car", exports.ROAD)
+    others = [exports.annotation(2, [wrong], was_cancelled=True, **{mark: True}), exports.annotation(3, [wrong])]
+    tasks = [exports.task(i, f"{i}.png", [*others, exports.annotation(4, [right], **{mark: True})]) for i in range(3)]
+    content = {"p.json": json.dumps(tasks).encode()} | {f"{i}.png": photo(i) for i in range(3)}
+    report, found, _ = read_back(content, tmp_path, SIZE)
+    assert same(found, {f"{i}.png": painted((exports.ROAD, 1)) for i in range(3)})
+    assert report.dataset is not None
+    assert any("3 images" in line and "ground truth" in line for line in report.dataset.assumptions)
+
+
+def test_two_shapes_of_one_id_are_two_regions(tmp_path: Path) -> None:
+    _, found, _ = read_back(
+        made(exports.polygon(7, "Car", exports.CAR), exports.polygon(7, "Road", exports.SKY)), tmp_path, SIZE
+    )
+    assert np.array_equal(found["0.png"], painted((exports.CAR, 1), (exports.SKY, 2)))
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "RGBA", "opaque", "rle"])
+def test_bitmask_is_an_area(mode: str, tmp_path: Path) -> None:
+    """It is what the annotator drew, whether the rest is black or transparent."""
+    covered = painted((exports.ROAD, 1)).astype(bool)
+    result = exports.bitmask(3, "Rust", covered, mode)
+    _, found, _ = read_back(made(CAR, result), tmp_path, SIZE)
+    assert np.array_equal(found["0.png"], painted((exports.CAR, 1), (exports.ROAD, 2)))
+
+
+def test_bitmask_that_cannot_be_read_is_a_fault() -> None:
+    whole = exports.bitmask(3, "Rust", painted((exports.ROAD, 1)).astype(bool), "L")
+    assert codes(read(made(whole | {"original_width": 99}))) == {"annotation.invalid": "fault"}
+    for url in ("data:image/png;base64,?", "https://x.org/mask.png", None):
+        broken = whole | {"value": {"imageDataURL": url, "bitmasklabels": ["Rust"]}}
+        assert codes(read(made(broken))) == {"annotation.invalid": "fault"}
+
+
+def test_labels_with_a_shape_that_is_not_known_are_a_fault() -> None:
+    reading = read(made(CAR, exports.result(3, "meshlabels", {"faces": [1, 2], "meshlabels": ["Car"]})))
+    assert codes(reading) == {"annotation.invalid": "fault"}
+    assert "1 meshlabels" in reading.issues[0].message
+
+
+def test_image_with_boxes_alone_among_areas_is_left_out() -> None:
+    box = exports.result(0, "rectanglelabels", {"x": 1, "y": 1, "width": 9, "height": 9, "rectanglelabels": ["Car"]})
+    reading = read(made(box))
+    assert [sample.key for sample in reading.samples] == ["1", "2"]
+    assert codes(reading) == {"annotation.no_area": "warning"}
+    assert any("0.png" in issue.files for issue in reading.issues)
+    tasks = [exports.task(i, f"{i}.png", [exports.annotation(i, [CAR if i == 0 else box])]) for i in range(3)]
+    most = {"p.json": json.dumps(tasks).encode()} | {f"{i}.png": photo(i) for i in range(3)}
+    assert codes(read(most))["annotation.no_area"] == "fault"
+
+
+def test_list_of_images_beside_another_image_is_told_apart_by_the_tag_alone() -> None:
+    content = listed_images(1, 0)
+    task = json.loads(content["p.json"])[0]
+    task["data"]["cover"] = "/data/upload/1/c.png"
+    content |= {"p.json": json.dumps([task]).encode(), "c.png": photo(2)}
+    with pytest.raises(DataError, match="several images"):
+        read(content)
+    for result in task["annotations"][0]["result"]:
+        result["to_name"] = "pages"
+    reading = read(content | {"p.json": json.dumps([task]).encode()})
+    assert [sample.key for sample in reading.samples] == ["a", "b"]
+
+
+@pytest.mark.parametrize("content", [two_images(("before", "after")), listed_images(1, 0)])
+def test_no_content_of_tasks_of_several_images_breaks_the_reader(content: dict[str, bytes]) -> None:
+    small = json.dumps(json.loads(content["p.json"])[:1]).encode()
+    names = dict.fromkeys(content, b"")
+    assert True in {survives(label_studio, names | {"p.json": damaged}) for damaged in damaged_json(small)}
+
+
+def test_control_tags_that_share_an_image_are_said() -> None:
+    reading = read(made(CAR, exports.polygon(4, "Road", exports.ROAD, from_name="ground")))
+    assert any("several control tags (ground, tag)" in line for line in reading.assumptions)
+
+
+def test_tasks_with_predictions_alone_are_said_to_be_no_truth() -> None:
+    tasks = [exports.task(i, f"{i}.png", [exports.annotation(i, [CAR])] if i else []) for i in range(3)]
+    tasks[0]["predictions"] = [{"result": [CAR]}]
+    reading = read({"p.json": json.dumps(tasks).encode()} | {f"{i}.png": photo(i) for i in range(3)})
+    assert [sample.key for sample in reading.samples] == ["1", "2"]
+    assert any("1 tasks have predictions alone" in line for line in reading.assumptions)

@@ -190,7 +190,7 @@ def test_mask_that_is_no_image_is_answered_when_it_is_drawn(tmp_path: Path) -> N
     broken = exports.shape("cat", "mask", [[1, 1], [5, 5]], mask=base64.b64encode(b"no image").decode())
     report, _, _ = read_back(made(BOX, broken), tmp_path, SIZE)
     assert report.dataset is None
-    assert "image.unreadable" in {issue["code"] for issue in report.issues}
+    assert "image.unreadable" in {issue.code for issue in report.issues}
 
 
 def test_size_that_no_image_has_is_answered_without_the_memory_for_it(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_size_that_no_image_has_is_answered_without_the_memory_for_it(tmp_path: 
     whole |= {"imageWidth": 65_536, "imageHeight": 65_536}
     report, _, _ = read_back(made(BOX) | {"0.json": json.dumps(whole).encode()}, tmp_path, SIZE)
     assert report.dataset is None
-    assert "image.too_large" in {issue["code"] for issue in report.issues}
+    assert "image.too_large" in {issue.code for issue in report.issues}
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_export_is_read_back_pixel_by_pixel(name: str, classes: list[str], issue
     report, found, _ = read_back(content, tmp_path, SIZE)
     assert report.dataset is not None, report.issues
     assert (report.dataset.layout, report.dataset.classes) == ("labelme-xml", classes)
-    assert issues <= {issue["code"] for issue in report.issues}
+    assert issues <= {issue.code for issue in report.issues}
     assert same(found, expected)
 
 
@@ -43,8 +43,8 @@ def test_mask_of_an_object_is_that_of_its_own_collection(tmp_path: Path) -> None
     content["Masks/rooms/0_mask_2.png"] = b"broken"
     report, _, _ = read_back(content, tmp_path, SIZE)
     assert report.dataset is None
-    (issue,) = [issue for issue in report.issues if issue["code"] == "image.unreadable"]
-    assert issue["files"] == ["Annotations/rooms/0.xml"]
+    (issue,) = [issue for issue in report.issues if issue.code == "image.unreadable"]
+    assert issue.files == ("Annotations/rooms/0.xml",)
     assert len(expected) == 3
 
 

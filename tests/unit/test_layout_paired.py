@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from builders import check, encoded, members, write_zip
 from segdrop.codes import Severity
 from segdrop.dataset import layouts
+from segdrop.dataset.archive.tree import Tree
 from segdrop.dataset.cache import CacheReader
-from segdrop.dataset.layouts import affixes, folders
-from segdrop.dataset.layouts.folders import Role
+from segdrop.dataset.layouts.shared import affixes, folders
+from segdrop.dataset.layouts.shared.folders import Role
 from segdrop.dataset.samples import Reading, Split
-from segdrop.dataset.tree import Tree
 
 TRAIN, VAL, TEST = Split.TRAIN, Split.VAL, Split.TEST
 
@@ -266,3 +266,87 @@ def test_pictures_of_masks_are_never_taken_for_images(folder: str) -> None:
     tree = Tree([f"{folder}/a.jpg", "masks/a.png", "masks/b.png", f"{folder}/b.jpg"])
     assert layouts.paired.signature(tree) == ""
     assert [issue.code for issue in layouts.paired.explain(tree)] == ["layout.no_images"]
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [
+        ("trainImages", "trainMasks"),
+        ("ImageFiles", "MaskFiles"),
+        ("RGB", "SemSeg"),
+        ("original", "segmented"),
+        ("Bilder", "Masken"),
+        ("Originalbilder", "Segmentierungsmasken"),
+        ("imágenes", "máscaras"),
+        ("Imagenes", "Mascaras"),
+        ("photos", "étiquettes"),
+        ("immagini", "maschere"),
+        ("imagens", "rótulos"),
+        ("画像", "マスク"),
+        ("入力画像", "正解ラベル画像"),
+        ("图像", "标签"),
+        ("原始图像", "标签图"),
+        ("原图", "分割图像"),
+        ("訓練画像", "訓練ラベル"),
+        ("원본 이미지", "마스크"),
+        ("изображения", "маски"),
+        ("\uff29\uff2d\uff27", "\uff2d\uff21\uff33\uff2b"),
+        ("ima\u0301genes", "ma\u0301scaras"),
+    ],
+)
+def test_folders_are_named_in_other_words_and_languages(images: str, masks: str) -> None:
+    found = {(image, mask) for image, mask, _ in pairs([f"{images}/a.jpg", f"{masks}/a.png", "docs/cover.jpg"])}
+    assert found == {(f"{images}/a.jpg", f"{masks}/a.png")}
+
+
+def test_usual_names_are_preferred_to_rare_ones() -> None:
+    names = ["images/a.jpg", "original/a.jpg", "masks/a.png", "segmented/a.png", "semantic/a.png"]
+    assert pairs(names) == {("images/a.jpg", "masks/a.png", None)}
+
+
+@pytest.mark.parametrize("folder", ["SegmentationObject", "InstanceMasks/Color", "segmentation_class_visualization"])
+def test_pictures_of_masks_are_no_masks_in_camel_case_either(folder: str) -> None:
+    assert folders.loosely(folder.rpartition("/")[2]).role is None
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [("a.jpg", "a.jpg.png"), ("a.tif", "a.tif_mask.png"), ("a.jpg", "a_mask.jpg.png"), ("a.b.png", "a.b.png.png")],
+)
+@pytest.mark.parametrize("masks", ["masks/", ""])
+def test_mask_is_named_after_the_file_of_its_image(masks: str, image: str, mask: str) -> None:
+    folder = "images/" if masks else ""
+    names = [f"{folder}{image}", f"{folder}b.bmp", f"{masks}{mask}", f"{masks}b.bmp.png"]
+    assert len(pairs(names)) == 2
+
+
+def test_tiles_of_landcover_lie_beside_their_masks() -> None:
+    names = [f"output/N-34_{number}{end}" for number in range(3) for end in (".jpg", "_m.png")]
+    assert pairs(names) == {(f"output/N-34_{n}.jpg", f"output/N-34_{n}_m.png", None) for n in range(3)}
+
+
+def test_sides_that_only_images_have_are_their_masks_sides_too() -> None:
+    names = ["images/train/a.jpg", "images/val/b.jpg", "images/test/c.jpg", "masks/a_mask.png", "masks/b_mask.png"]
+    assert {split for *_, split in pairs(names)} == {TRAIN, VAL}
+    assert any("only the images are in folders" in said for said in read(names).assumptions)
+
+
+def test_sides_that_only_masks_have_are_their_images_sides_too() -> None:
+    names = ["images/a.jpg", "images/b.jpg", "masks/train/a.png", "masks/val/b.png"]
+    assert {split for *_, split in pairs(names)} == {TRAIN, VAL}
+
+
+def test_name_on_two_sides_is_a_fault() -> None:
+    issues = read(["images/train/a.jpg", "images/val/a.jpg", "masks/a.png"]).issues
+    assert Severity.FAULT in {issue.severity for issue in issues}
+
+
+@pytest.mark.parametrize("wrapper", ["图像分割数据集", "医学影像", "图像", "Satellitenbilder"])
+def test_folder_around_images_and_masks_is_neither(wrapper: str) -> None:
+    names = [f"{wrapper}/images/a.jpg", f"{wrapper}/masks/a.png"]
+    assert pairs(names) == {(names[0], names[1], None)}
+
+
+@pytest.mark.parametrize("folder", ["数据集", "地图", "図", "Datenbilderrahmen", "분할"])
+def test_word_that_only_begins_like_a_role_has_none(folder: str) -> None:
+    assert folders.meaning(folder).role is None

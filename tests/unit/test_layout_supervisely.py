@@ -105,7 +105,7 @@ def test_bitmap_that_is_no_image_is_answered(tmp_path: Path) -> None:
     data = with_bitmap(data=base64.b64encode(zlib.compress(b"hello")).decode())
     report, _, _ = read_back(plain(data, *[exports.annotation(ROAD)] * 3), tmp_path, SIZE)
     assert report.dataset is None
-    assert "image.unreadable" in {issue["code"] for issue in report.issues}
+    assert "image.unreadable" in {issue.code for issue in report.issues}
 
 
 def test_rectangles_alone_are_doubted() -> None:

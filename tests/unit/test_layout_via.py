@@ -52,7 +52,7 @@ def test_export_is_read_back_pixel_by_pixel(name: str, classes: list[str], tmp_p
     assert (report.dataset.layout, report.dataset.classes) == ("via", classes)
     assert same(found, expected)
     # the line has no area
-    assert "annotation.no_area" in {issue["code"] for issue in report.issues}
+    assert "annotation.no_area" in {issue.code for issue in report.issues}
 
 
 def test_circle_and_turned_ellipse_are_areas(tmp_path: Path) -> None:

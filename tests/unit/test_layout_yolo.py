@@ -112,6 +112,40 @@ def test_key_points_are_boxes() -> None:
     assert codes(read(content)) == {"annotation.boxes_only": "fault"}
 
 
+def lines(*rows: str) -> list[bytes]:
+    return [(row + "\n").encode() for row in rows]
+
+
+def test_turned_boxes_are_doubted() -> None:
+    turned = lines("1 0.1 0.4 0.5 0.1 0.6 0.25 0.2 0.55", "0 0.7 0.1 0.9 0.3 0.8 0.4 0.6 0.2 0.7 0.1")
+    reading = read(exports.plain([*turned, turned[0] + turned[1]]))
+    assert codes(reading) == {"annotation.boxes_only": "warning"}
+    assert "all 4 outlines have exactly four corners" in reading.issues[0].message
+    assert not codes(read(exports.plain([*turned, POLYGON])))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ("0 0.5 0.5 0.4 0.4 0.35 0.4 2 0.6 0.62 1 0 0 0", "0 0.3 0.3 0.2 0.2 0.31 0.22 2 0.25 0.33 1 0.4 0.4 2"),
+        ("0 0.5 0.5 0.4 0.4 0.35 0.4 0.6 0.62", "0 0.3 0.3 0.2 0.2 0.31 0.22 0.25 0.33"),
+    ],
+)
+def test_key_points_are_known_without_a_word_of_them(rows: tuple[str, ...]) -> None:
+    reading = read(exports.plain(lines(*rows, rows[0])))
+    fault = next(issue for issue in reading.issues if issue.severity == "fault")
+    assert fault.code == "annotation.boxes_only"
+    assert "key points" in fault.message
+    assert "annotation.boxes_only" not in codes(read(exports.plain([*lines(*rows), POLYGON, POLYGON])))
+
+
+def test_images_with_boxes_alone_among_outlines_are_no_background() -> None:
+    reading = read(exports.plain([POLYGON, BOX, POLYGON, b""]))
+    assert [sample.key for sample in reading.samples] == ["0", "2", "3"]
+    assert codes(reading) == {"annotation.no_area": "warning"}
+    assert codes(read(exports.plain([POLYGON, BOX, BOX, b""])))["annotation.no_area"] == "fault"
+
+
 def test_all_that_is_wrong_is_reported_together() -> None:
     content = exports.plain([b"x\n", BOX, POLYGON, POLYGON]) | {"images/9.png": b"", "labels/8.txt": POLYGON}
     reading = layouts.read(tree_of(content), "yolo")

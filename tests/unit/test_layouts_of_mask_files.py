@@ -4,18 +4,37 @@ from pathlib import Path
 
 import pytest
 
-from builders.exports import ade20k, bdd100k, camvid, cityscapes, instances, kitti, paired, roboflow_masks, voc
+from builders.exports import (
+    ade20k,
+    bdd100k,
+    camvid,
+    cityscapes,
+    huggingface,
+    instances,
+    isprs,
+    kitti,
+    nnunet,
+    oxford_pet,
+    paired,
+    retina,
+    roboflow_masks,
+    several_masks,
+    twins,
+    voc,
+)
 from builders.exports.reading import codes, damaged_json, read_back, same, survives, tree_of
-from builders.exports.scenes import SIZE, Export, photo
+from builders.exports.scenes import SIZE, Export, areas, grey, photo
 from segdrop.codes import Severity
 from segdrop.dataset import layouts
+from segdrop.dataset.archive.tree import Tree
 from segdrop.dataset.samples import Reading
-from segdrop.dataset.tree import Tree
 from segdrop.errors import DataError
 
 BUILDERS = {
     "ade20k": ade20k, "bdd100k": bdd100k, "camvid": camvid, "cityscapes": cityscapes, "instances": instances,
-    "kitti": kitti, "paired": paired, "roboflow-masks": roboflow_masks, "voc": voc,
+    "kitti": kitti, "paired": paired, "roboflow-masks": roboflow_masks, "voc": voc, "huggingface": huggingface,
+    "isprs": isprs, "nnunet": nnunet, "oxford-pet": oxford_pet, "retina": retina, "twins": twins,
+    "several-masks": several_masks,
 }  # fmt: skip
 ALL = [(layout, variant) for layout, builder in BUILDERS.items() for variant in builder.EXPORTS]
 #: classes of the variants (the first few) and the pairs on each side, where the archive says
@@ -30,10 +49,26 @@ TRUTH = {
     ("cityscapes", "fine"): (["road", "sidewalk", "building"], 19, (4, 2, 0)),
     ("cityscapes", "ids_only"): (["road", "sidewalk", "parking"], 27, (4, 2, 0)),
     ("cityscapes", "packages"): (["road", "sidewalk", "parking"], 27, (4, 2, 0)),
+    ("cityscapes", "instances_only"): (["road", "sidewalk", "parking"], 27, (3, 1, 0)),
+    ("cityscapes", "colours_only"): (["road", "sidewalk", "parking"], 27, (3, 1, 0)),
+    ("cityscapes", "polygons_only"): (["road", "sidewalk", "parking"], 27, (3, 1, 0)),
+    ("huggingface", "jsonl"): (["class_0", "class_1", "class_2"], 3, (4, 2, 2)),
+    ("huggingface", "table"): (["class_0", "class_1", "class_2"], 3, None),
+    ("isprs", "vaihingen"): (["impervious surfaces", "building", "low vegetation"], 5, None),
+    ("isprs", "potsdam"): (["impervious surfaces", "building", "tree"], 4, None),
+    ("nnunet", "version2"): (["background", "door", "wheel"], 3, None),
+    ("nnunet", "version1"): (["background", "door", "wheel"], 3, None),
+    ("oxford-pet", "pet"): (["pet", "background", "border"], 3, None),
+    ("retina", "drive"): (["background", "foreground"], 2, None),
+    ("retina", "hrf"): (["background", "foreground"], 2, None),
+    ("retina", "chase"): (["background", "foreground"], 2, None),
+    ("twins", "plain"): (["class_0", "class_1", "class_2"], 3, None),
+    ("twins", "sides"): (["class_0", "class_1", "class_2"], 3, (5, 2, 0)),
     ("instances", "named"): (["background", "cat", "dog"], 3, None),
     ("instances", "folders"): (["background", "dog", "cat"], 3, (2, 1, 0)),
     ("instances", "bowl"): (["background", "object"], 2, None),
     ("kitti", "semantics"): (["road", "sidewalk", "parking"], 27, None),
+    ("kitti", "instances"): (["road", "sidewalk", "parking"], 27, None),
     ("kitti", "deep"): (["road", "sidewalk", "parking"], 27, None),
     ("paired", "plain"): (["background", "cat", "dog"], 3, None),
     ("paired", "carvana"): (["background", "cat", "dog"], 3, None),
@@ -41,7 +76,13 @@ TRUTH = {
     ("paired", "deepglobe"): (["background", "cat", "dog"], 3, None),
     ("roboflow-masks", "roboflow"): (["background", "tree", "wall"], 3, (2, 1, 1)),
     ("roboflow-masks", "undivided"): (["background", "tree", "wall"], 3, None),
+    ("several-masks", "by_ending"): (["background", "bone", "fat"], 4, None),
+    ("several-masks", "by_folder"): (["background", "Drusen", "Scars"], 3, None),
+    ("several-masks", "numbered"): (["background", "foreground"], 2, None),
+    ("several-masks", "observers"): (["class_0", "class_1", "class_2"], 3, None),
+    ("several-masks", "validity"): (["background", "standing_water", "waterway"], 3, (3, 1, 0)),
     ("voc", "voc2012"): (["background", "aeroplane", "bicycle"], 21, (3, 2, 0)),
+    ("voc", "deeplab"): (["background", "aeroplane", "bicycle"], 21, (3, 2, 0)),
     ("voc", "cvat"): (["background", "road", "car"], 3, None),
     ("voc", "labelme2voc"): (["_background_", "cat", "dog"], 3, None),
 }
@@ -88,7 +129,10 @@ def test_layout_may_be_asked_for_by_name(layout: str, variant: str) -> None:
         read({"notes.txt": b"x", "x.pdf": b"x"}, layout)
 
 
-@pytest.mark.parametrize(("layout", "variant"), [case for case in ALL if case[0] not in ("paired", "instances")])
+@pytest.mark.parametrize(
+    ("layout", "variant"),
+    [case for case in ALL if case[0] not in ("paired", "instances", "several-masks", "twins")],
+)
 def test_lost_masks_are_a_warning_then_a_fault(layout: str, variant: str) -> None:
     content, _ = export(layout, variant)
     reading = read(content)
@@ -112,6 +156,7 @@ def test_lost_image_is_a_warning(layout: str, variant: str) -> None:
     assert len(reading.samples) == len(expected) - 1
     # in one folder, a mask alone is as good as an image alone
     code = "pair.missing_mask" if variant == "deepglobe" else "pair.missing_image"
+    code = "annotation.missing_image" if layout == "huggingface" else code
     assert codes(reading)[code] == "warning"
 
 
@@ -143,7 +188,7 @@ def test_any_file_may_be_missing(layout: str, variant: str) -> None:
 
 
 def _layout(name: str) -> layouts.Layout:
-    return next(layout for layout in layouts.LAYOUTS if name == layout.NAME)
+    return layouts.LAYOUTS[name]
 
 
 # VOC
@@ -159,7 +204,52 @@ def test_images_of_other_tasks_are_left_out_of_voc_and_said() -> None:
     reading = read(voc.voc2012()[0])
     assert reading.issues == []
     assert any("9 images are in no list" in said for said in reading.assumptions)
-    assert any("its 21 classes are meant" in said for said in reading.assumptions)
+    assert reading.names is not None
+    assert reading.names.is_template
+
+
+def test_raw_indices_beside_the_masks_that_they_are_from_are_not_needed() -> None:
+    content, _ = voc.voc2012()
+    whole = content | voc.deeplab()[0]
+    first, second = read(content), read(whole)
+    assert len(second.samples) == len(first.samples)
+    assert all("SegmentationClass/" in list(whole)[sample.truth.member] for sample in second.samples)
+    assert second.issues == []
+
+
+def test_of_two_folders_of_masks_the_one_with_more_is_read_and_that_is_said() -> None:
+    content, _ = voc.voc2012()
+    more = {
+        name.replace("SegmentationClass/", "SegmentationClassAug/"): data
+        for name, data in content.items()
+        if "SegmentationClass/" in name
+    }
+    more |= {name.replace("2007_000032", "2011_000001"): data for name, data in more.items()}
+    reading = read(content | more)
+    assert len(reading.samples) == 6
+    assert any("segmentationclassaug/ has 6 masks" in said for said in reading.assumptions)
+
+
+@pytest.mark.parametrize("values", [(0, 1), (0, 255), (0, 1, 2, 3), (0, 5, 40)])
+def test_names_of_a_template_need_masks_that_agree_with_them(values: tuple[int, ...], tmp_path: Path) -> None:
+    content = dict(voc.voc2012()[0])
+    for number, name in enumerate(name for name in content if "SegmentationClass/" in name):
+        content[name] = grey(areas(number, values))
+    report, _, _ = read_back(content, tmp_path, SIZE)
+    issue = next(issue for issue in report.issues if "PASCAL VOC" in issue.message)
+    assert (issue.code, issue.severity) == ("classes.assumed", Severity.WARNING)
+    assert report.dataset is not None
+    assert report.dataset.num_classes == len(values)
+    assert "aeroplane" not in report.dataset.classes
+
+
+def test_indices_in_the_folders_of_coloured_camvid_do_not_number_its_colours(tmp_path: Path) -> None:
+    content = dict(camvid.EXPORTS["original"]()[0])
+    for number, name in enumerate(name for name in content if "LabeledApproved" in name):
+        content[name] = grey(areas(number, (0, 1, 2)))
+    report, _, _ = read_back(content, tmp_path, SIZE)
+    assert report.dataset is not None
+    assert report.dataset.classes == ["class_0", "class_1", "class_2"]
 
 
 def test_classes_of_voc_are_not_guessed_for_other_images() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from segdrop.modeling.architectures.atrous import LiveTapConv2d, skip_dead_taps
+from segdrop.modeling.kernels.atrous import LiveTapConv2d, skip_dead_taps
 
 
 def _pair(rate: int) -> tuple[nn.Conv2d, nn.Conv2d]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segdrop.dataset.classes import IGNORE
+from segdrop.dataset.classes.assignment import IGNORE
 from segdrop.modeling import metrics
 
 Ids = np.ndarray[Any, Any]

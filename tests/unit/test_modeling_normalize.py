@@ -1,7 +1,8 @@
 import numpy as np
 import torch
 
-from segdrop.modeling.normalize import MEAN, STD, to_input
+from segdrop.architectures import MEAN, STD
+from segdrop.modeling.normalize import to_input
 
 
 def test_input_is_the_published_normalisation_in_channels_last() -> None:

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from segdrop.delivery import predict
 from segdrop.modeling.architectures import SegmentationModel, build_model, upsampled
 from segdrop.modeling.operators import import_torchvision
+from segdrop.results.templates import predict
 
 NUM_CLASSES = 3
 
@@ -79,5 +79,5 @@ def test_a_copy_has_a_stride_of_its_own(model: SegmentationModel) -> None:
 
 def test_the_results_script_arranges_it_the_same_way() -> None:
     network = torchvisions(8)
-    predict.halve_resolution(network)
+    predict.set_output_stride(network, 16)
     assert arrangement(network) == arrangement(torchvisions(16))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from segdrop.notify import Notifier
+from segdrop.service.systemd import Notifier
 
 
 @pytest.fixture

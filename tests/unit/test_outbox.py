@@ -8,7 +8,7 @@ import pytest
 
 from builders.spool import fresh_root, listing, stored_job
 from segdrop import durable
-from segdrop.delivery import outbox
+from segdrop.results import outbox
 from segdrop.spool.job import Job, JobState, Outcome
 from segdrop.spool.store import Store
 

@@ -1,5 +1,8 @@
 import ast
+import errno
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from segdrop.delivery import predict
-
-SOURCE = Path(predict.__file__)
+from segdrop.dataset.archive.safety import is_junk
+from segdrop.results import predict_script
+from segdrop.results.templates import predict
 
 
 def image_file(path: Path, size: tuple[int, int] = (9, 7), seed: int = 0) -> Path:
@@ -21,12 +24,18 @@ def image_file(path: Path, size: tuple[int, int] = (9, 7), seed: int = 0) -> Pat
 
 def test_script_needs_nothing_but_what_requirements_name() -> None:
     imported = set()
-    for node in ast.walk(ast.parse(SOURCE.read_text())):
+    for node in ast.walk(ast.parse(predict_script.render("deeplabv3_resnet50"))):
         if isinstance(node, ast.Import):
             imported |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             imported.add(str(node.module).partition(".")[0])
     assert imported - sys.stdlib_module_names == {"numpy", "PIL", "torch"}
+
+
+def test_script_defines_all_that_the_template_imports() -> None:
+    script: dict[str, object] = {"__name__": "predict", "__file__": "predict.py"}
+    exec(compile(predict_script.render("deeplabv3_resnet50"), "predict.py", "exec"), script)
+    assert not [name for name in vars(predict) if name not in script and not name.startswith("__")]
 
 
 def test_palette_is_that_of_pascal_voc() -> None:
@@ -62,6 +71,61 @@ def test_plan_keeps_subfolders_and_finds_images_only(tmp_path: Path) -> None:
     (tmp_path / "in/notes.txt").touch()
     targets = predict.plan([tmp_path / "in"], tmp_path / "out")
     assert [target for _, target in targets] == [tmp_path / "out/a.png", tmp_path / "out/sub/b.png"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "._a.jpg",
+        ".DS_Store",
+        "Thumbs.db",
+        "thumbs.DB.jpg",
+        "@eaDir/a.jpg",
+        "sub/@EADIR/a.jpg/SYNO.jpg",
+        "__MACOSX/a.jpg",
+        *("~$a.jpg", ".hidden/a.jpg", "sub/.a.jpg", "desktop.ini", "a.jpg", "sub/a.jpg", "a~.jpg"),
+    ],
+)
+def test_prediction_leaves_out_the_same_files_as_the_check(tmp_path: Path, name: str) -> None:
+    image_file(tmp_path / "in/good.png")
+    image_file(tmp_path / "in/file.png").rename(made_parent(tmp_path / "in" / name))
+    found = {path.relative_to(tmp_path / "in").as_posix() for path, _ in predict.plan([tmp_path / "in"], tmp_path)}
+    assert found == {"good.png"} | ({name} if not is_junk(name) and name.endswith("jpg") else set())
+    assert predict.is_junk(Path(name)) is is_junk(name)
+
+
+def made_parent(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def test_images_in_a_folder_whose_own_name_is_hidden_are_predicted(tmp_path: Path) -> None:
+    image_file(tmp_path / ".cache/a.png")
+    assert len(predict.plan([tmp_path / ".cache"], tmp_path / "out")) == 1
+
+
+def test_a_folder_that_cannot_be_searched_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image_file(tmp_path / "in/a.png")
+    (tmp_path / "in/closed").mkdir()
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(predict.PredictError, match="closed: Permission denied"):
+        predict.plan([tmp_path / "in"], tmp_path / "out")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("nowhere")])
+def test_what_is_no_file_is_said_and_never_waited_for(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    make(tmp_path / "a.png")
+    with pytest.raises(predict.PredictError, match="there is no such file"):
+        predict.read_image(tmp_path / "a.png")
+    with pytest.raises(predict.PredictError, match="there is no such file"):
+        predict.load_predictor(tmp_path / "a.png")
 
 
 def test_images_that_differ_in_their_suffix_never_share_a_prediction(tmp_path: Path) -> None:

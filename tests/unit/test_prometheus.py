@@ -2,13 +2,13 @@
 
 import re
 
-from segdrop.delivery.prometheus import Measurements, render
+from segdrop.service.prometheus import Gauges, render
 
 _SAMPLE = re.compile(r'^[a-z_]+(\{outcome="[a-z]+"\})? -?[0-9.]+$')
 
 
-def _measured(last_success_at: float | None = 5.0) -> Measurements:
-    return Measurements(
+def _measured(last_success_at: float | None = 5.0) -> Gauges:
+    return Gauges(
         now=1000.5,
         started_at=10.0,
         scan_at=999.0,

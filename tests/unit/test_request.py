@@ -1,17 +1,18 @@
 import json
-from typing import Any
+import re
+from typing import Any, get_args
 
 import pytest
+from pydantic import TypeAdapter
 
-from segdrop import catalog, request
-from segdrop.codes import Severity
+from segdrop import architectures, request
 from segdrop.errors import DataError, Issue
-from segdrop.request import Request
+from segdrop.request import ImageSize, LayoutName, StoredRequest, TrainRequest
 
 NAME = "a.json"
 
 
-def resolve(sidecar: dict[str, Any] | None = None, **other: Any) -> tuple[Request | None, list[Issue]]:
+def resolve(sidecar: dict[str, Any] | None = None, **other: Any) -> tuple[TrainRequest | None, list[Issue]]:
     embedded = other.pop("embedded", None)
     return request.resolve(
         other.pop("defaults", {}),
@@ -20,7 +21,7 @@ def resolve(sidecar: dict[str, Any] | None = None, **other: Any) -> tuple[Reques
     )
 
 
-def good(sidecar: dict[str, Any] | None = None, **other: Any) -> Request:
+def good(sidecar: dict[str, Any] | None = None, **other: Any) -> TrainRequest:
     found, issues = resolve(sidecar, **other)
     assert issues == []
     assert found is not None
@@ -39,7 +40,7 @@ def bad(sidecar: dict[str, Any], **other: Any) -> list[Issue]:
 
 def test_without_any_request_everything_has_its_default() -> None:
     found = good()
-    assert (found.task, found.level, found.size, found.pretrained) == ("train", 3, (256, 256), "auto")
+    assert (found.task, found.level, found.image_size, found.pretrained) == ("train", 3, (256, 256), "auto")
     assert (found.epochs, found.batch_size) == (10, 8)
 
 
@@ -47,7 +48,7 @@ def test_without_any_request_everything_has_its_default() -> None:
 def test_a_level_stands_for_epochs_and_batch_size(level: int, epochs: int, batch_size: int) -> None:
     found = good({"level": level})
     assert (found.epochs, found.batch_size) == (epochs, batch_size)
-    assert level in catalog.LEVELS
+    assert level in architectures.LEVELS
 
 
 def test_explicit_values_win_over_the_level() -> None:
@@ -61,12 +62,12 @@ def test_the_sidecar_wins_over_the_zip_and_both_over_the_defaults_key_by_key() -
         embedded={"seed": 2, "level": 2},
         defaults={"seed": 1, "level": 1, "image_size": 64},
     )
-    assert (found.seed, found.level, found.size) == (3, 2, (64, 64))
+    assert (found.seed, found.level, found.image_size) == (3, 2, (64, 64))
 
 
 def test_a_size_is_one_number_or_height_and_width() -> None:
-    assert good({"image_size": 96}).size == (96, 96)
-    assert good({"image_size": [64, 128]}).size == (64, 128)
+    assert good({"image_size": 96}).image_size == (96, 96)
+    assert good({"image_size": [64, 128]}).image_size == (64, 128)
 
 
 @pytest.mark.parametrize("changes", [{}, {"classes": {"0": "sky"}}, {"image_size": [64, 96]}, {"learning_rate": 0.1}])
@@ -110,6 +111,10 @@ def test_an_unknown_key_is_refused_with_the_nearest(key: str, meant: str | None)
         ("epochs", 0),
         ("batch_size", 257),
         ("task", "tran"),
+        ("task", None),
+        ("image_size", True),
+        ("image_size", 64.5),
+        ("image_size", {"height": 64}),
         ("learning_rate", 0),
         ("learning_rate", "fast"),
         ("weight_decay", -1),
@@ -121,7 +126,10 @@ def test_an_unknown_key_is_refused_with_the_nearest(key: str, meant: str | None)
         ("classes", [1]),
         ("classes", {"0": 1}),
         ("ignore_index", 70_000),
-        ("export", ["tensorflow"]),
+        ("architecture", "unet"),
+        ("format", "vok"),
+        ("task", "evaluate"),
+        ("task", ["train"]),
         ("priority", 11),
         ("force", "yes"),
         ("schema_version", 2),
@@ -154,51 +162,64 @@ def test_a_fault_in_the_zip_is_not_hidden_by_a_sidecar_that_overrides_the_key() 
     assert issue.files == ("segdrop.json",)
 
 
+def test_half_a_character_is_refused_in_words() -> None:
+    (issue,) = bad({"pretrained": "\ud800"})
+    assert (issue.code, issue.files) == ("request.invalid_value", (NAME,))
+    assert "invalid JSON" in issue.message
+
+
 def test_a_long_value_is_not_repeated_in_full() -> None:
     (issue,) = bad({"level": "x" * 10_000})
     assert len(issue.message) < 300
 
 
-# what is not built
+# the union by task, and values that are listed elsewhere
 
 
-def unavailable() -> list[tuple[str, object]]:
-    """One value for each key that is valid and not among those that can be done."""
-    wanted: dict[str, list[object]] = {
-        "task": ["evaluate", "predict"],
-        "architecture": ["unet"],
-        "export": [["onnx"]],
-        "model": ["x"],
-        "outputs": [["masks"]],
-    }
-    return [
-        (key, value)
-        for key, available in request.AVAILABLE.items()
-        for value in wanted.get(key, [])
-        if value not in available
-    ]
+def test_task_that_does_not_exist_is_refused_with_those_that_do_and_all_else_is_said_too() -> None:
+    issues = {issue.message.split("`")[1]: issue for issue in bad({"task": "evaluate", "levl": 1, "epochs": 0})}
+    assert set(issues) == {"task", "levl", "epochs"}
+    assert issues["task"].message == f"{NAME}: `task` is \"evaluate\": input should be 'train'"
 
 
-@pytest.mark.parametrize(("key", "value"), unavailable())
-def test_what_cannot_be_done_yet_is_refused_and_never_ignored(key: str, value: object) -> None:
-    (issue,) = bad({key: value})
-    assert (issue.code, issue.severity) == ("request.not_available", Severity.FAULT)
-    assert issue.message.startswith(f"`{key}` is {json.dumps(value)}")
-    assert f"Leave `{key}` out, or use:" in issue.fix
-    assert issue.files == (NAME,)
+@pytest.mark.parametrize(
+    ("key", "valid"), [("architecture", set(architectures.ARCHITECTURES)), ("format", {"auto", *get_args(LayoutName)})]
+)
+def test_value_out_of_a_list_is_refused_with_all_that_are_in_it(key: str, valid: set[str]) -> None:
+    (issue,) = bad({key: "none"})
+    assert set(re.findall(r"'([^']+)'", issue.message)) == valid
+    for value in valid:
+        assert getattr(good({key: value}), key) == value
 
 
-def test_all_that_cannot_be_done_is_named_at_once() -> None:
-    wanted = dict(unavailable())
-    assert {issue.message.split("`")[1] for issue in bad(wanted)} == set(wanted)
+@pytest.mark.parametrize(("key", "value"), [("export", ["onnx"]), ("model", "x"), ("outputs", ["masks"])])
+def test_key_of_something_that_is_not_built_is_an_unknown_one(key: str, value: object) -> None:
+    assert [issue.code for issue in bad({key: value})] == ["request.unknown_key"]
 
 
-@pytest.mark.parametrize("key", list(request.AVAILABLE))
-def test_what_is_said_to_be_available_is_valid_and_holds_the_default(key: str) -> None:
-    assert key in Request.model_fields
-    assert getattr(Request(), key) in request.AVAILABLE[key]
-    for value in request.AVAILABLE[key]:
-        assert good({key: value}).model_dump(mode="json")[key] == value
+@pytest.mark.parametrize("value", ["256", [64], [64, 64, 64], [31, 64], [64, "64"], True])
+def test_message_about_a_size_says_both_of_its_forms_in_our_own_words(value: object) -> None:
+    (issue,) = bad({"image_size": value})
+    assert issue.message.endswith("input should be one number, or [height, width], each from 32 to 2048")
+
+
+def test_size_has_one_form_whatever_was_asked_and_is_written_as_one_number_where_it_is_square() -> None:
+    square, pair = good({"image_size": 64}), good({"image_size": [64, 64]})
+    assert square == pair
+    assert isinstance(square.image_size, ImageSize)
+    assert square.model_dump(mode="json")["image_size"] == 64
+    assert good({"image_size": [64, 96]}).model_dump(mode="json")["image_size"] == [64, 96]
+
+
+def test_every_key_is_written_also_where_only_given_keys_are() -> None:
+    found = good({"level": 1})
+    assert found.model_dump(exclude_unset=True).keys() == TrainRequest.model_fields.keys()
+
+
+def test_stored_request_of_version_0_1_is_read_without_the_keys_that_it_could_not_do() -> None:
+    now = good({"level": 1})
+    stored = now.model_dump(mode="json") | {"export": [], "model": None, "outputs": []}
+    assert TypeAdapter(StoredRequest).validate_json(json.dumps(stored)) == now
 
 
 def test_operator_defaults_are_checked_like_any_request() -> None:
@@ -206,7 +227,7 @@ def test_operator_defaults_are_checked_like_any_request() -> None:
     with pytest.raises(DataError) as raised:
         request.validated_defaults({"levl": 1, "seed": -1})
     assert {issue.code for issue in raised.value.issues} == {"request.unknown_key", "request.invalid_value"}
-    with pytest.raises(DataError, match="not_available"):
+    with pytest.raises(DataError, match="invalid_value"):
         request.validated_defaults({"task": "predict"})
 
 
@@ -231,18 +252,54 @@ def test_a_json_object_is_read(content: bytes, expected: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "Expecting value"),
-        (b"level: 1", "Expecting value"),
-        (b'{"level": 1,}', ""),
-        (b'{"level": 1} {}', "Extra data"),
-        (b"{'level': 1}", ""),
+        (b"", "it is empty: write at least {}"),
+        (b" \r\n", "it is empty"),
+        (b"\xef\xbb\xbf", "it is empty"),
+        (b"level: 1", 'JSON looks like {"level": 1}, and not like level: 1'),
+        (b"<html>", "HTML or XML"),
+        (b'// mine\n{"level": 1}', "begins with a comment"),
+        (b'{"level": 1,}', "line 1, column 1"),
+        (b'{"level": 1,}', "a comma too many"),
+        (b'{"classes": ["a",\n]}', "a comma too many"),
+        (b'{"level": 1} {}', "something more behind the end"),
+        (b"{'level': 1}", "line 1, column 2: a quote that JSON does not have ('): use double ones"),
+        ("{“level”: 1}".encode(), "typographic quote (“)"),
+        ("{„level“: 1}".encode(), "typographic quote („)"),
+        ('{"level”: 1}'.encode(), "typographic quotes in it"),
+        (b'{"level": 1 // fast\n}', "a comment, which JSON does not have"),
+        (b'{\n# fast\n"level": 1}', "line 2, column 1: a comment"),
+        (b'{"level": /* fast */ 1}', "a comment"),
+        (b'{"ema": True}', "True is no JSON: write true, false or null"),
+        (b'{"classes": None}', "None is no JSON"),
+        (b"{level: 1}", 'a key without double quotes: write "level"'),
+        (b'{"loss": dice}', "dice is no value: text stands in double quotes"),
+        (b'{"level": 1 "seed": 2}', "a comma is missing before this"),
+        (b'{"level" 1}', "a colon is missing"),
+        (b'{"level": 1', "ends too early"),
+        (b'{"level": ', "ends too early"),
+        (b'{"loss": "dice}', 'a double quote (") is missing'),
+        (b'{"model": "C:\\data"}', "a backslash in a text is written twice"),
+        (b'{"model": "a\nb"}', "a line end or tab within a text"),
         (b"[1]", "list instead of an object"),
-        (b"null", "NoneType instead of an object"),
-        (b'"level"', "str instead of an object"),
+        (b"null", "null instead of an object"),
+        (b"1", "number instead of an object"),
+        (b"true", "true or false instead of an object"),
+        (b'"level"', "text instead of an object"),
         (b'{"level": 1, "level": 2}', "same key appears twice"),
         (b'{"classes": {"0": "a", "0": "b"}}', "same key appears twice"),
-        ('{"level": 1}'.encode("utf-16"), "decode"),
-        (b'{"level": "\xff"}', "decode"),
+        *(('{"level": 1}'.encode(name), f"it is {name.upper()[:6]}") for name in ("utf-16", "utf-32")),
+        *(('{"level": 1}'.encode(name), "it is UTF-16") for name in ("utf-16-le", "utf-16-be")),
+        *(('{"level": 1}'.encode(name), "it is UTF-32") for name in ("utf-32-le", "utf-32-be")),
+        ("\ufeff{}".encode("utf-16-be"), "it is UTF-16: save it as UTF-8"),
+        (
+            '{"classes":\n["Größe"]}'.encode("latin-1"),
+            "perhaps Latin-1 or Windows-1252 (line 2 has the byte 0xF6, there 'ö')",
+        ),
+        ('{"classes": ["“a”"]}'.encode("cp1252"), "Windows-1252"),
+        (b'{"level": 1}\0\0', "zero bytes (the first at byte 12)"),
+        (b"\0" * 30, "nothing but zero bytes"),
+        (b"PK\3\4\0\0", "a ZIP archive or an office document"),
+        (b"{\\rtf1 {}}", "RTF"),
         (b'{"level": ' + b"[" * 8 + b"]" * 8 + b"}", "nested too deeply"),
         (b"[" * 60_000, "nested too deeply"),
         (b'{"a":' * 12_000, "nested too deeply"),
@@ -269,14 +326,9 @@ def test_the_json_schema_has_every_key_with_its_description_and_nothing_else() -
     schema = request.json_schema()
     assert schema["additionalProperties"] is False
     assert schema["$schema"].startswith("https://json-schema.org/")
-    assert set(schema["properties"]) == set(Request.model_fields)
+    assert set(schema["properties"]) == set(TrainRequest.model_fields)
     assert "required" not in schema
     for name, described in schema["properties"].items():
         assert described["description"].endswith("."), name
-        assert described["default"] == Request().model_dump(mode="json")[name]
+        assert described["default"] == TrainRequest().model_dump(mode="json")[name]
     json.dumps(schema)
-
-
-def test_no_request_can_change_another_through_a_shared_default() -> None:
-    Request().export.append("onnx")
-    assert Request().export == []

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as oracle
 
-from segdrop.dataset import drawing, rle
+from segdrop.dataset.masks import drawing, rle
 from segdrop.dataset.samples import Drawing
 
 MASKS = st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1), st.floats(0, 1))

@@ -1,4 +1,5 @@
 import math
+import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,8 +78,15 @@ def test_the_environment_given_is_the_only_one_that_counts(monkeypatch: pytest.M
     assert settings.load().queue.capacity == 77
 
 
-def test_variables_have_one_spelling() -> None:
+def test_settings_that_are_not_loaded_look_at_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEGDROP_QUEUE__CAPACITY", "77")
+    assert Settings() == load()
+
+
+def test_variables_and_keys_have_one_spelling(tmp_path: Path) -> None:
     assert load(None, {"segdrop_queue__capacity": "4", "Segdrop_Nonsense": "1"}).queue.capacity == 8
+    with pytest.raises(ConfigError, match=r"`ROOT` is not a setting; did you mean `root`\?"):
+        load(toml(tmp_path, 'ROOT = "/x"'))
 
 
 def test_sources_name_where_each_value_comes_from(tmp_path: Path) -> None:
@@ -178,6 +186,15 @@ def test_all_wrong_values_are_named_at_once(tmp_path: Path) -> None:
     assert all(key in str(raised.value) for key in ("queue.capacity", "intake.scan_seconds", "log.level"))
 
 
+@pytest.mark.parametrize("text", ["[queue]\ncapacty = 3\n[intake]\nscan_seconds = 0", "[queue"])
+def test_unknown_keys_and_wrong_values_of_file_and_environment_are_named_together(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load(toml(tmp_path, text), {"SEGDROP_FOO": "1", "SEGDROP_QUEUE__CAPACITY": "0"})
+    message = str(raised.value)
+    expected = ["SEGDROP_FOO", "queue.capacty", "queue.capacity", "intake.scan_seconds"]
+    assert all(part in message for part in (expected if "intake" in text else ["SEGDROP_FOO", "not valid TOML"]))
+
+
 def test_a_wrong_value_in_the_environment_names_its_key() -> None:
     with pytest.raises(ConfigError, match=r"queue\.capacity"):
         load(None, {"SEGDROP_QUEUE__CAPACITY": "x"})
@@ -191,6 +208,53 @@ def test_a_file_that_is_not_toml_is_a_config_error(tmp_path: Path, content: byte
     path.write_bytes(content)
     with pytest.raises(ConfigError, match="not valid TOML"):
         load(path)
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_bytes(b"\xef\xbb\xbf[queue]\r\ncapacity = 3\r\n")
+    assert load(path).queue.capacity == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("[queue]\ncapacity = 3".encode("utf-16"), "it is UTF-16: save it as UTF-8"),
+        ("[queue]\ncapacity = 3".encode("utf-16-le"), "it is UTF-16 (without a byte order mark)"),
+        ("root = '/größe'".encode("cp1252"), "Windows-1252 (line 1 has the byte 0xF6, there 'ö')"),
+        (b"[queue]\0", "zero bytes"),
+        (b"a = " + b"[" * 100_000, "not valid TOML"),
+    ],
+)
+def test_a_file_in_another_encoding_is_told_in_words(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "x.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as raised:
+        load(path)
+    assert words in str(raised.value)
+    assert "codec" not in str(raised.value)
+
+
+def test_a_file_that_is_none_is_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    (tmp_path / "huge").touch()
+    os.truncate(tmp_path / "huge", 1 << 40)
+    for name, words in (("fifo", "named pipe"), ("endless", "a device"), ("huge", "more than")):
+        with pytest.raises(ConfigError, match=words):
+            load(tmp_path / name)
+
+
+def test_a_link_to_the_file_is_followed(tmp_path: Path) -> None:
+    toml(tmp_path, "[queue]\ncapacity = 3").rename(tmp_path / "real.toml")
+    (tmp_path / "link.toml").symlink_to("real.toml")
+    assert load(tmp_path / "link.toml").queue.capacity == 3
+
+
+def test_an_empty_root_is_refused_and_never_the_working_directory(tmp_path: Path) -> None:
+    for path, variables in ((None, {"SEGDROP_ROOT": ""}), (toml(tmp_path, 'root = ""'), {})):
+        with pytest.raises(ConfigError, match=r"`root` is '': .*it is empty"):
+            load(path, variables)
 
 
 def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
@@ -259,4 +323,4 @@ def test_settings_cannot_be_changed_once_loaded() -> None:
 
 def test_what_children_are_told_about_limits_is_all_of_them() -> None:
     told = load().limits.for_child().model_dump()
-    assert told == load().limits.model_dump(exclude={"check_seconds"})
+    assert told == load().limits.model_dump(exclude={"check_seconds", "quick_check_seconds"})

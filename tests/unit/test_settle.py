@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segdrop.intake.settle import Ending, Stamp, observe, remaining_seconds
+from segdrop.intake.settle import FileEnding, Stamp, observe, remaining_seconds
 
 STAMP = Stamp(device=1, inode=2, size=3, mtime_ns=4, ctime_ns=5)
 SIDECAR = Stamp(device=1, inode=9, size=1, mtime_ns=1, ctime_ns=1)
 
 
-def remaining(since: float, now: float, ending: Ending | None) -> float:
+def remaining(since: float, now: float, ending: FileEnding | None) -> float:
     observation = observe(None, STAMP, None, since)
     return remaining_seconds(observation, ending, now, settle_seconds=5, incomplete_seconds=300)
 
@@ -36,21 +36,36 @@ def test_a_sidecar_that_comes_or_goes_starts_the_clock_again() -> None:
     assert observe(joined, STAMP, None, 12).since == 12
 
 
+def test_a_downloader_that_writes_beside_it_starts_the_clock_again() -> None:
+    first = observe(None, STAMP, None, 10, progress=SIDECAR)
+    assert observe(first, STAMP, None, 11, progress=SIDECAR) is first
+    assert observe(first, STAMP, None, 12, progress=replace(SIDECAR, mtime_ns=77)).since == 12
+    assert observe(first, STAMP, None, 13).since == 13, "it is done: the usual time from now on"
+
+
+def test_a_whole_file_with_a_downloader_beside_it_may_still_be_arriving() -> None:
+    observation = observe(None, STAMP, None, 10, progress=SIDECAR)
+    seconds = {"settle_seconds": 5, "incomplete_seconds": 300}
+    assert remaining_seconds(observation, None, 10, **seconds) == 5, "then it is looked at, and said"
+    assert remaining_seconds(observation, FileEnding.COMPLETE, 10, **seconds) == 300
+
+
 @pytest.mark.parametrize(
     ("ending", "now", "left"),
     [
         (None, 10, 5),
         (None, 15, 0),
-        (Ending.COMPLETE, 14, 1),
-        (Ending.COMPLETE, 15, 0),
-        (Ending.NOT_A_ZIP, 15, 0),
-        (Ending.INCOMPLETE, 15, 295),
-        (Ending.INCOMPLETE, 310, 0),
-        (Ending.INCOMPLETE, 311, -1),
+        (FileEnding.COMPLETE, 14, 1),
+        (FileEnding.COMPLETE, 15, 0),
+        (FileEnding.NOT_A_ZIP, 15, 0),
+        (FileEnding.INCOMPLETE, 15, 295),
+        (FileEnding.GAPS, 15, 295),
+        (FileEnding.INCOMPLETE, 310, 0),
+        (FileEnding.INCOMPLETE, 311, -1),
     ],
 )
 def test_how_long_a_file_must_be_unchanged_depends_on_its_ending(
-    ending: Ending | None, now: float, left: float
+    ending: FileEnding | None, now: float, left: float
 ) -> None:
     assert remaining(10, now, ending) == left
 
@@ -65,5 +80,5 @@ def test_nothing_settles_before_it_was_unchanged_for_the_whole_time(looks: list[
         observation = observe(observation, stamp, None, now)
         equal_since = equal_since if stamp == before else now
         before = stamp
-        left = remaining_seconds(observation, Ending.COMPLETE, now, settle_seconds=5, incomplete_seconds=300)
+        left = remaining_seconds(observation, FileEnding.COMPLETE, now, settle_seconds=5, incomplete_seconds=300)
         assert (left <= 0) == (equal_since + 5 - now <= 0)

@@ -19,9 +19,9 @@ def store(tmp_path: Path) -> Store:
     ("state", "needed"),
     [
         (JobState.CLAIMED, RESERVE + CACHE),
-        (JobState.QUEUED, RESERVE),
-        (JobState.STARTED, RESERVE),
-        (JobState.TRAINED, RESERVE),
+        (JobState.CHECKED, RESERVE),
+        (JobState.RUNNING, RESERVE),
+        (JobState.COMPUTED, RESERVE),
     ],
 )
 def test_the_cache_has_to_be_written_once_and_the_reserve_stays(store: Store, state: JobState, needed: int) -> None:
@@ -30,7 +30,7 @@ def test_the_cache_has_to_be_written_once_and_the_reserve_stays(store: Store, st
     assert space.needed_bytes(job, store.files(job), RESERVE) == needed
 
 
-@pytest.mark.parametrize("state", [JobState.STARTED, JobState.TRAINED])
+@pytest.mark.parametrize("state", [JobState.RUNNING, JobState.COMPUTED])
 def test_what_a_job_has_written_of_the_reserve_is_not_asked_for_again(store: Store, state: JobState) -> None:
     """Else its own checkpoints could keep it from its end, and so from making room."""
     job = stored_job(store, state=state)
@@ -45,6 +45,6 @@ def test_what_a_job_has_written_of_the_reserve_is_not_asked_for_again(store: Sto
 
 
 def test_only_caches_that_are_still_to_come_are_promised() -> None:
-    states = [JobState.CLAIMED, JobState.QUEUED, JobState.CLAIMED, JobState.STARTED]
+    states = [JobState.CLAIMED, JobState.CHECKED, JobState.CLAIMED, JobState.RUNNING]
     jobs = [job_record(state=state, cache_bytes=10**number) for number, state in enumerate(states)]
     assert space.promised_bytes(jobs) == 101

@@ -84,12 +84,17 @@ def test_a_folder_that_cannot_be_understood_is_listed_as_corrupt_beside_the_good
     assert [name for name, _error in listing.corrupt] == [bad]
 
 
-def test_a_file_in_work_is_corrupt_and_hidden_names_are_not_jobs(store: Store) -> None:
+def test_what_is_not_called_as_jobs_are_is_none_and_what_is_ours_is_not_foreign(store: Store) -> None:
     (store.layout.work / "notes.txt").write_text("x")
     (store.layout.work / ".hidden").mkdir()
+    store.layout.quick_check.mkdir()
+    for path in (store.layout.daemon_lock, store.layout.measurements, store.layout.status_draft):
+        path.touch()
+    (store.layout.work / "a-20261121T061500Z-0001").write_text("a file")
     listing = store.list()
     assert listing.jobs == []
-    assert [name for name, _error in listing.corrupt] == ["notes.txt"]
+    assert [name for name, _error in listing.corrupt] == ["a-20261121T061500Z-0001"]
+    assert listing.foreign == [".hidden", "notes.txt"]
 
 
 def test_a_removed_job_leaves_nothing(store: Store) -> None:

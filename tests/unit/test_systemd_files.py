@@ -132,3 +132,26 @@ def test_settings_that_the_operator_changed_survive_install_and_uninstall(machin
     assert "left, because it was changed" in make("uninstall", f"DESTDIR={machine}")
     assert changed.read_text() == "[queue]\ncapacity = 1\n"
     assert {path.name for path in changed.parent.iterdir()} == {"segdrop.toml"}
+
+
+def test_people_get_a_group_of_their_own_which_the_services_user_joins(machine: Path) -> None:
+    declared = machine / "usr/local/lib/sysusers.d/segdrop-people.conf"
+    make("install", f"DESTDIR={machine}", "PEOPLE=segdrop-users")
+    assert declared.read_text() == "g segdrop-users -\nm segdrop segdrop-users\n"
+    make("install", f"DESTDIR={machine}")
+    assert declared.exists(), "an upgrade that names no group changes none"
+    make("install", f"DESTDIR={machine}", "PEOPLE=segdrop")
+    assert not declared.exists()
+    make("install", f"DESTDIR={machine}", "PEOPLE=segdrop-users")
+    make("uninstall", f"DESTDIR={machine}")
+    assert not declared.exists()
+
+
+def test_only_root_reads_what_may_come_to_hold_secrets(machine: Path) -> None:
+    make("install", f"DESTDIR={machine}")
+    modes = {path.name: f"{path.stat().st_mode & 0o777:o}" for path in (machine / "etc" / "segdrop").iterdir()}
+    assert modes == {"segdrop.toml": "644", "segdrop.env": "600"}
+
+
+def test_what_the_daemon_makes_is_for_its_group_to_read_and_not_to_write() -> None:
+    assert values("UMask") == ["0027"]

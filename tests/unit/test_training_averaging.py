@@ -4,7 +4,7 @@ from torch import Tensor
 
 from builders.networks import build_tiny_model
 from segdrop.modeling.architectures import SegmentationModel, build_model
-from segdrop.training.averaging import Average, decay_after
+from segdrop.modeling.averaging import Average, decay_after
 
 
 def moved(model: SegmentationModel, seed: int) -> dict[str, Tensor]:
@@ -34,7 +34,7 @@ def test_average_equals_the_recurrence_written_out() -> None:
     expected = {key: value.clone() for key, value in model.network.state_dict().items()}
     for step in range(5):
         current = moved(model, step)
-        average.update(model.network, step)
+        average.update(model, step)
         for key, value in current.items():
             kept = decay_after(step)
             expected[key] = kept * expected[key] + (1 - kept) * value if value.is_floating_point() else value
@@ -46,7 +46,7 @@ def test_averaging_never_touches_the_model_that_is_trained() -> None:
     model = build_tiny_model("", 2)
     average = Average(model)
     before = moved(model, 1)
-    average.update(model.network, 10)
+    average.update(model, 10)
     assert all(torch.equal(value, before[key]) for key, value in model.network.state_dict().items())
     assert all(parameter.requires_grad for parameter in model.parameters())
     assert not any(parameter.requires_grad for parameter in average.model.parameters())

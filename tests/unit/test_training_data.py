@@ -6,9 +6,12 @@ import pytest
 import torch
 
 from builders.training import write_cache
+from segdrop.architectures import DEEPLABV3_RESNET50
 from segdrop.dataset.cache import CacheReader
-from segdrop.training.data import Batch, TrainingData, sample_batches
+from segdrop.training.data import Batch, TrainingData
 from segdrop.training.transforms import Pair, Pixels, keep, transform_named
+
+LIMITS = DEEPLABV3_RESNET50.input_limits
 
 
 @pytest.fixture
@@ -18,7 +21,9 @@ def reader(tmp_path: Path) -> Iterator[CacheReader]:
 
 
 def data(reader: CacheReader, batch_size: int, *, positions: int = 7, seed: int = 3) -> TrainingData:
-    return TrainingData(reader, list(range(positions)), batch_size, seed, transform_named("standard", epochs=30))
+    return TrainingData(
+        reader, list(range(positions)), batch_size, seed, transform_named("standard", epochs=30), LIMITS
+    )
 
 
 def equal(first: Batch, second: Batch) -> bool:
@@ -81,7 +86,7 @@ def test_a_repeated_image_is_changed_differently_each_time(reader: CacheReader) 
         seen.append(random.random())
         return image, mask
 
-    next(TrainingData(reader, [5], 4, 0, record).batches(epoch=0))
+    next(TrainingData(reader, [5], 4, 0, record, LIMITS).batches(epoch=0))
     assert len(seen) == len(set(seen)) == 2
 
 
@@ -97,7 +102,7 @@ def test_torch_is_seeded_by_the_step_alone(reader: CacheReader) -> None:
 
 
 def test_batch_has_normalised_images_and_class_ids(reader: CacheReader) -> None:
-    given = TrainingData(reader, [4, 4], 2, 0, keep)
+    given = TrainingData(reader, [4, 4], 2, 0, keep, LIMITS)
     (batch,) = given.batches(epoch=0)
     assert batch.images.shape == (2, 3, 16, 16)
     assert batch.images.dtype == torch.float32
@@ -108,8 +113,8 @@ def test_batch_has_normalised_images_and_class_ids(reader: CacheReader) -> None:
 @pytest.mark.parametrize("limit", [1, 3, 100])
 def test_sample_is_a_fixed_choice_of_unchanged_images_never_one_alone(reader: CacheReader, limit: int) -> None:
     positions = reader.index.train
-    batches = list(sample_batches(reader, positions, 2, seed=0, limit=limit))
+    batches = list(TrainingData(reader, positions, 2, 0, keep, LIMITS).sample(limit))
     assert all(len(batch) == 2 for batch in batches)
     assert len(batches) == -(-min(limit, len(positions)) // 2)
-    again = sample_batches(reader, positions, 2, seed=0, limit=limit)
+    again = TrainingData(reader, positions, 2, 0, keep, LIMITS).sample(limit)
     assert all(torch.equal(*pair) for pair in zip(batches, again, strict=True))

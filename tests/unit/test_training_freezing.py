@@ -4,12 +4,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from segdrop.modeling import freezing
 from segdrop.modeling.architectures import SegmentationModel, build_model
+from segdrop.modeling.batchnorm import reestimate_statistics, train_mode
 from segdrop.modeling.precision import Host
 from segdrop.modeling.weights import Initialisation
-from segdrop.request import Request
-from segdrop.training import freezing, optim
-from segdrop.training.batchnorm import reestimate_statistics, train_mode
+from segdrop.request import TrainRequest
+from segdrop.training.optim import recipes
 
 LOADED = Initialisation("pretrained model (start.pth)", "start.pth", "0" * 64)
 IMAGES: Tensor = torch.randn(2, 3, 32, 48, generator=torch.Generator().manual_seed(1))
@@ -28,19 +29,19 @@ def backward(model: SegmentationModel) -> None:
     (logits.square().mean() + auxiliary_logits.square().mean()).backward()
 
 
-@pytest.mark.parametrize("name", sorted(optim.RECIPES))
+@pytest.mark.parametrize("name", sorted(recipes.RECIPES))
 def test_a_step_changes_everything_but_what_is_frozen(model: SegmentationModel, name: str) -> None:
-    freezing.freeze(model, Request(frozen_stages=2), LOADED)
+    freezing.freeze(model, TrainRequest(frozen_stages=2), LOADED)
     before = {key: value.clone() for key, value in model.network.state_dict().items()}
-    optimizer = optim.build_optimizer(model.network, optim.RECIPES[name], "auto", is_pretrained=True)
-    optim.set_learning_rate(optimizer, 1e-2)
+    optimizer = recipes.build_optimizer(model, recipes.RECIPES[name], "auto", is_pretrained=True)
+    recipes.set_learning_rate(optimizer, 1e-2)
     for _ in range(4):  # Muon's weights take turns
-        train_mode(model, keeps_backbone=False)
+        train_mode(model, keeps_statistics=False)
         optimizer.zero_grad(set_to_none=True)
         backward(model)
-        optim.clip_gradients(optimizer, 1.0)
+        recipes.clip_gradients(optimizer, 1.0)
         optimizer.step()
-    reestimate_statistics(model, Host("fp32", 1), [IMAGES], lambda: None, keeps_backbone=False)
+    reestimate_statistics(model, Host("fp32", 1), [IMAGES], lambda: None, keeps_statistics=False)
     changed = {key for key, value in model.network.state_dict().items() if not torch.equal(value, before[key])}
     assert changed == {key for key in before if not key.startswith(FROZEN)}
 
@@ -75,8 +76,8 @@ def test_nothing_is_kept_of_frozen_stages_for_the_backward_pass(model: Segmentat
 
 
 def test_random_weights_are_never_frozen_and_that_is_said(model: SegmentationModel) -> None:
-    request, random = Request(frozen_stages=3), Initialisation("random weights, as requested")
+    request, random = TrainRequest(frozen_stages=3), Initialisation("random weights, as requested")
     freezing.freeze(model, request, random)
     assert all(parameter.requires_grad for parameter in model.parameters())
     assert [issue.code for issue in freezing.refusals(request, random)] == ["weights.not_frozen"]
-    assert freezing.refusals(request, LOADED) == freezing.refusals(Request(), random) == []
+    assert freezing.refusals(request, LOADED) == freezing.refusals(TrainRequest(), random) == []

@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from segdrop.dataset.classes import IGNORE
+from segdrop.dataset.classes.assignment import IGNORE
 from segdrop.modeling.architectures import upsampled
+from segdrop.modeling.architectures.deeplabv3 import AUXILIARY_WEIGHT, DeepLabV3
 from segdrop.training.loss import (
-    AUXILIARY_WEIGHT,
-    Criterion,
     build_criterion,
     cross_entropy,
     dice,
@@ -35,6 +34,19 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 NAMES = sorted(LOSSES)
 
 Pixel = tuple[npt.NDArray[np.float64], int]  # probabilities (C,), truth
+
+
+class GivenLogits(DeepLabV3):
+    """Its images are the logits of its heads."""
+
+    def forward_heads(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        return images[0], images[1]
+
+
+def both_heads(name: str, class_weights: Tensor | None = None) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """The loss of a batch, of both heads of DeepLabV3."""
+    model, criterion = GivenLogits(nn.Module()), build_criterion(name, class_weights)
+    return lambda logits, auxiliary, masks: model.loss((logits, auxiliary), masks, criterion)
 
 
 def batch(seed: int = 0, *, scale: float = 2.0) -> tuple[Tensor, Tensor]:
@@ -97,14 +109,14 @@ def test_loss_equals_its_slow_reference_for_both_heads(name: str, scale: float) 
     reference = REFERENCES[name]
     expected = reference(labelled_pixels(logits, masks))
     expected += AUXILIARY_WEIGHT * reference(labelled_pixels(auxiliary, masks))
-    measured = build_criterion(name, WEIGHTS.double())(logits, auxiliary, masks)
+    measured = both_heads(name, WEIGHTS.double())(logits, auxiliary, masks)
     assert measured.item() == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients_are_those_of_the_loss(name: str) -> None:
     logits, masks = batch(3)
-    criterion = build_criterion(name, WEIGHTS.double())
+    criterion = both_heads(name, WEIGHTS.double())
     assert torch.autograd.gradcheck(lambda given: criterion(given, 0.5 * given, masks), logits.requires_grad_())
 
 
@@ -112,7 +124,7 @@ def test_gradients_are_those_of_the_loss(name: str) -> None:
 def test_gradients_of_smaller_logits_are_those_of_autograd_and_nothing_larger_waits_for_them(name: str) -> None:
     _, masks = batch(8)
     logits = torch.randn(2, 2, NUM_CLASSES, 2, 3, dtype=torch.float64, requires_grad=True)
-    criterion: Criterion = build_criterion(name, WEIGHTS.double())
+    criterion = both_heads(name, WEIGHTS.double())
     saved: list[weakref.ref[Tensor]] = []
 
     def note(kept: Tensor) -> Tensor:
@@ -133,7 +145,7 @@ def test_gradients_of_smaller_logits_are_those_of_autograd_and_nothing_larger_wa
 @pytest.mark.parametrize("name", NAMES)
 def test_ignored_pixels_count_for_nothing_and_get_no_gradient(name: str) -> None:
     logits, masks = batch(4)
-    criterion, ignored = build_criterion(name, WEIGHTS.double()), (masks == IGNORE).unsqueeze(1)
+    criterion, ignored = both_heads(name, WEIGHTS.double()), (masks == IGNORE).unsqueeze(1)
     loss = criterion(logits.requires_grad_(), logits, masks)
     loss.backward()
     assert logits.grad is not None
@@ -147,7 +159,7 @@ def test_ignored_pixels_count_for_nothing_and_get_no_gradient(name: str) -> None
 @pytest.mark.parametrize("name", NAMES)
 def test_batch_without_any_label_gives_zero_with_a_graph(name: str) -> None:
     logits = torch.randn(2, NUM_CLASSES, 4, 4, requires_grad=True)
-    loss = build_criterion(name, WEIGHTS)(logits, logits * 2, torch.full((2, 4, 4), IGNORE))
+    loss = both_heads(name, WEIGHTS)(logits, logits * 2, torch.full((2, 4, 4), IGNORE))
     loss.backward()
     assert loss.item() == 0
     assert logits.grad is not None
@@ -158,7 +170,7 @@ def test_batch_without_any_label_gives_zero_with_a_graph(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_loss_is_computed_in_float32_whatever_autocast_says(name: str) -> None:
     logits, masks = batch(5)
-    criterion, coarse = build_criterion(name, WEIGHTS), logits.bfloat16()
+    criterion, coarse = both_heads(name, WEIGHTS), logits.bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
         loss = criterion(coarse, coarse, masks)
     assert loss.dtype is torch.float32
@@ -169,7 +181,7 @@ def test_loss_is_computed_in_float32_whatever_autocast_says(name: str) -> None:
 def test_a_perfect_answer_costs_almost_nothing_and_a_confident_mistake_much(name: str) -> None:
     _, masks = batch(6)
     truth = torch.nn.functional.one_hot(masks.where(masks != IGNORE, 0), NUM_CLASSES).movedim(-1, 1).float()
-    criterion = build_criterion(name, WEIGHTS)
+    criterion = both_heads(name, WEIGHTS)
     assert criterion(50 * truth, 50 * truth, masks).item() < 1e-6
     assert criterion(-50 * truth, -50 * truth, masks).item() > 0.9
 
@@ -212,4 +224,4 @@ def test_dice_and_cross_entropy_are_added_as_equals() -> None:
 
 def test_loss_that_is_not_built_is_never_silently_another() -> None:
     with pytest.raises(KeyError):
-        build_criterion("focal")
+        both_heads("focal")

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from segdrop.training.muon import Muon, orthogonalized, turn
+from segdrop.training.optim import muon
+from segdrop.training.optim.muon import Muon, orthogonalized, turn
 
 GROUP = {"lr": 0.1, "momentum": 0.95, "weight_decay": 0.0}
 
@@ -144,11 +145,11 @@ def test_other_parameters_get_torchs_adamw_to_the_bit_and_a_loaded_state_goes_on
     starts = [kernel(4, 3, 3, 3), kernel(4), kernel(4, 4, 1, 1, seed=3)]
     ours, theirs, resumed = ([nn.Parameter(value.clone()) for value in starts] for _ in range(3))
 
-    def muon(weights: list[nn.Parameter]) -> Muon:
+    def built(weights: list[nn.Parameter]) -> Muon:
         rest = {"params": weights[1:], "lr": 0.01, "weight_decay": 0.1}
         return Muon([{"params": weights[:1]} | GROUP, rest], torch.float32)
 
-    optimizer, reference = muon(ours), torch.optim.AdamW(theirs[1:], lr=0.01, weight_decay=0.1, fused=True)
+    optimizer, reference = built(ours), torch.optim.AdamW(theirs[1:], lr=0.01, weight_decay=0.1, fused=True)
     for step in range(8):
         for weights in (ours, theirs):
             for number, weight in enumerate(weights):
@@ -161,10 +162,75 @@ def test_other_parameters_get_torchs_adamw_to_the_bit_and_a_loaded_state_goes_on
 
     for weight, value in zip(resumed, halfway, strict=True):
         weight.data.copy_(value)
-    second = muon(resumed)
+    second = built(resumed)
     second.load_state_dict(state)
     for step in range(2, 8):
         for number, weight in enumerate(resumed):
             weight.grad = kernel(*weight.shape, seed=10 * step + number)
         second.step()
     assert all(torch.equal(mine, other) for mine, other in zip(ours, resumed, strict=True))
+
+
+def one_step_of_torchs(weight: Tensor, gradients: list[Tensor], decay: float) -> Tensor:
+    """The direction of torch's Muon after these gradients, with its own polynomial and Nesterov's momentum."""
+    theirs = nn.Parameter(weight.clone())
+    optimizer = torch.optim.Muon([theirs], lr=0.0, momentum=GROUP["momentum"], weight_decay=decay)
+    for gradient in gradients[:-1]:
+        theirs.grad = gradient.clone()
+        optimizer.step()
+    optimizer.param_groups[0]["lr"] = 1.0
+    theirs.grad = gradients[-1].clone()
+    optimizer.step()
+    return weight * (1 - decay) - theirs.detach()
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+@pytest.mark.parametrize("shape", [(16, 40), (40, 16)], ids=str)
+def test_matrices_move_as_by_torchs_muon_if_its_settings_are_ours(
+    shape: tuple[int, int], decay: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its polynomial, five times, in bf16, and every weight in every step; ours is as long as a share of the weight."""
+    monkeypatch.setattr(muon, "_POLYNOMIALS", ((3.4445, -4.7750, 2.0315),) * 5)
+    monkeypatch.setattr(muon, "_SAFETY", 1.0)
+    monkeypatch.setattr(muon, "_TURNS", 1)
+    weight = nn.Parameter(kernel(*shape, 1, 1))
+    gradients = [kernel(*shape, seed=seed) for seed in range(1, 6)]
+    optimizer = Muon([{"params": [weight]} | GROUP | {"weight_decay": decay}], torch.bfloat16)
+    for step, gradient in enumerate(gradients, 1):
+        before = weight.detach()[..., 0, 0].clone()
+        weight.grad = gradient[..., None, None].clone()
+        optimizer.step()
+        direction = one_step_of_torchs(before, gradients[:step], decay)
+        kept = before * (1 - GROUP["lr"] * decay)
+        expected = kept - GROUP["lr"] * kept.norm() * direction / direction.norm()
+        torch.testing.assert_close(weight.detach()[..., 0, 0], expected, rtol=1e-4, atol=1e-5)
+
+
+def lengths_remembered(*scales: float) -> tuple[Tensor, Tensor]:
+    """The momentum after gradients of these lengths, in ``grad_scale`` too; and what it is of gradients of length 1."""
+    momenta = []
+    for lengths in (scales, (1.0,) * len(scales)):
+        weight = nn.Parameter(kernel(6, 5, 3, 3))
+        optimizer = Muon([{"params": [weight]} | GROUP], torch.float32)
+        for seed, length in enumerate(lengths):
+            weight.grad = length * kernel(6, 5, 3, 3, seed=seed)
+            optimizer.grad_scale = torch.tensor(length)
+            optimizer.step()
+        momenta.append(optimizer.state[weight]["exp_avg"])
+    return momenta[0], momenta[1]
+
+
+def test_an_outlier_is_clipped_before_the_momentum_remembers_it() -> None:
+    unclipped, _ = lengths_remembered(1.0, 9.9, 1.0)
+    clipped, ordinary = lengths_remembered(1.0, 1e6, 1.0)
+    assert clipped.norm() < 1.1 * unclipped.norm()
+    assert not torch.equal(clipped, ordinary)
+
+
+def test_gradients_of_ordinary_lengths_reach_the_momentum_to_the_bit() -> None:
+    scales = (1.0, 4.0, 9.0, 2.0)
+    found, _ = lengths_remembered(*scales)
+    expected = torch.zeros(6, 5, 3, 3)
+    for seed, length in enumerate(scales):
+        expected.lerp_(length * kernel(6, 5, 3, 3, seed=seed), 1 - GROUP["momentum"])
+    assert torch.equal(found, expected)

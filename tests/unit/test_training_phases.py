@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from segdrop.request import Request
-from segdrop.training.phases import Phase, Phases, requested
+from segdrop.request import TrainRequest
+from segdrop.training.timing.phases import Phase, Phases, requested
 
 
 def asked(**keys: Any) -> Phases:
-    return requested(Request(**keys))
+    return requested(TrainRequest(**keys))
 
 
 def strides(phases: Phases, epochs: int) -> list[int]:

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from segdrop.training.pace import Pace
-from segdrop.training.phases import Phases
-from segdrop.training.plan import Plan, Speed, Workload
+from segdrop.training.timing.budget import Pace, Plan, Workload
+from segdrop.training.timing.phases import Phases
+from segdrop.training.timing.speed import Speed
 
 SPEED = Speed({"8": 2.0, "16": 1.0}, validation_image={"8": 0.5, "16": 0.25}, epoch_end=3.0)
 

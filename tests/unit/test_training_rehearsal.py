@@ -10,13 +10,13 @@ import structlog
 import torch
 
 from builders.training import training_spec, write_cache
-from segdrop.child import StopFlag
+from segdrop.child_runtime import StopFlag
 from segdrop.errors import StoppedError
 from segdrop.modeling import precision
 from segdrop.modeling.calibration import Calibration
 from segdrop.spec import TrainingSpec
 from segdrop.training import loop, planning, run
-from segdrop.training.plan import Speed
+from segdrop.training.timing.speed import Speed
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from builders.clocks import Clock
-from segdrop.training.pace import Pace
-from segdrop.training.phases import Phases
-from segdrop.training.plan import Plan, Speed, Workload
 from segdrop.training.reporting import Reporter
+from segdrop.training.timing.budget import Pace, Plan, Workload
+from segdrop.training.timing.phases import Phases
+from segdrop.training.timing.speed import Speed
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from builders.training import training_spec, write_cache
-from segdrop.child import StopFlag
+from segdrop.child_runtime import StopFlag
 from segdrop.dataset.cache import CacheReader
 from segdrop.errors import DataError
 from segdrop.spec import TrainingSpec
@@ -95,3 +95,17 @@ def test_a_learning_rate_that_moves_nothing_is_named(tmp_path: Path) -> None:
 def test_too_little_time_is_named(tmp_path: Path) -> None:
     message = failure(sanity_spec(tmp_path, time_budget_minutes=0.0001))
     assert "a smaller image_size makes faster ones" in message
+
+
+@pytest.mark.parametrize(("is_halved", "batch_size"), [(False, 4), (True, 2)])
+def test_request_that_is_published_is_that_of_the_run_on_one_image(
+    tmp_path: Path, *, is_halved: bool, batch_size: int
+) -> None:
+    """Half the batch where memory did not suffice, whatever was asked for."""
+    asked = sanity_spec(tmp_path, batch_size=8)
+    done = asked.request.with_half_the_batch() if is_halved else asked.request
+    spec = asked.model_copy(update={"request": done, "asked": asked.request, "is_halved": is_halved})
+    with CacheReader(spec.cache_dir) as reader:
+        changed = sanity.simplify(spec, reader)
+    assert changed.request.batch_size == batch_size
+    assert changed.question == asked.request

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segdrop.training import schedule
+from segdrop.training.optim import schedule
 
 STEPS = st.integers(1, 500)
 NAMES = ["one_cycle", "poly", "cosine", "constant"]

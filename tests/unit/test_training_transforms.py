@@ -5,9 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segdrop.dataset.classes import IGNORE
+from segdrop.architectures import DEEPLABV3_RESNET50
+from segdrop.dataset.classes.assignment import IGNORE
 from segdrop.training import transforms
 from segdrop.training.transforms import Pair, transform_named
+
+LIMITS = DEEPLABV3_RESNET50.input_limits
 
 
 def scene(height: int, width: int) -> Pair:
@@ -172,13 +175,13 @@ def test_augmentation_that_is_not_built_is_never_silently_ignored() -> None:
 def test_smaller_sides_are_multiples_of_the_coarsest_step_and_never_too_small(
     size: tuple[int, int], expected: tuple[int, int]
 ) -> None:
-    assert transforms.scaled(size, 0.75) == expected
-    assert transforms.scaled(size, 1.0) == size
+    assert transforms.scaled(size, 0.75, LIMITS) == expected
+    assert transforms.scaled(size, 1.0, LIMITS) == size
 
 
 def test_a_shrunk_batch_keeps_image_and_mask_together_and_invents_no_class() -> None:
     image, mask = scene(64, 96)
-    images, masks = transforms.shrunk(np.stack([image, image[:, ::-1]]), np.stack([mask, mask[:, ::-1]]), 0.75)
+    images, masks = transforms.shrunk(np.stack([image, image[:, ::-1]]), np.stack([mask, mask[:, ::-1]]), 0.75, LIMITS)
     assert (images.shape, masks.shape) == ((2, 48, 64, 3), (2, 48, 64))
     assert set(np.unique(masks)) <= set(np.unique(mask))
     assert np.array_equal(masks[0], masks[1][:, ::-1])

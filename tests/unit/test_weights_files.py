@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from segdrop import weights
+from segdrop import weights_files
 from segdrop.errors import UnavailableError
 
 CONTENT = bytes(range(256)) * 12_000  # three blocks
@@ -55,7 +55,9 @@ def models_dir(tmp_path: Path) -> Path:
 
 def test_fetched_file_is_whole_and_progress_is_told(url: str, models_dir: Path) -> None:
     told: list[tuple[int, int | None]] = []
-    path = weights.fetch(GOOD, models_dir, base_url=url, on_progress=lambda done, total: told.append((done, total)))
+    path = weights_files.fetch(
+        GOOD, models_dir, base_url=url, on_progress=lambda done, total: told.append((done, total))
+    )
     assert path == models_dir / GOOD
     assert path.read_bytes() == CONTENT
     assert told[-1] == (len(CONTENT), len(CONTENT))
@@ -64,14 +66,14 @@ def test_fetched_file_is_whole_and_progress_is_told(url: str, models_dir: Path) 
 
 
 def test_file_that_is_there_is_never_fetched_again(url: str, models_dir: Path) -> None:
-    weights.fetch(GOOD, models_dir, base_url=url)
-    weights.fetch(GOOD, models_dir, base_url=url)
+    weights_files.fetch(GOOD, models_dir, base_url=url)
+    weights_files.fetch(GOOD, models_dir, base_url=url)
     assert requests == [f"/{GOOD}"]
 
 
 def test_damaged_file_is_replaced(url: str, models_dir: Path) -> None:
     (models_dir / GOOD).write_bytes(CONTENT[:-1])
-    assert weights.fetch(GOOD, models_dir, base_url=f"{url}/").read_bytes() == CONTENT
+    assert weights_files.fetch(GOOD, models_dir, base_url=f"{url}/").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ def test_whatever_is_not_the_announced_file_is_refused_and_leaves_nothing(
     url: str, models_dir: Path, folder: str, name: str, reason: str
 ) -> None:
     with pytest.raises(UnavailableError, match=reason) as caught:
-        weights.fetch(name, models_dir, base_url=f"{url}/{folder}")
+        weights_files.fetch(name, models_dir, base_url=f"{url}/{folder}")
     assert caught.value.code == "weights.unavailable"
     assert list(models_dir.iterdir()) == []
 
@@ -95,20 +97,20 @@ def test_whatever_is_not_the_announced_file_is_refused_and_leaves_nothing(
 def test_failed_fetch_keeps_the_file_that_was_there(url: str, models_dir: Path) -> None:
     (models_dir / GOOD).write_bytes(b"old")
     with pytest.raises(UnavailableError):
-        weights.fetch(GOOD, models_dir, base_url=f"{url}/cut")
+        weights_files.fetch(GOOD, models_dir, base_url=f"{url}/cut")
     assert (models_dir / GOOD).read_bytes() == b"old"
 
 
 def test_server_that_is_not_there_is_said_so(models_dir: Path) -> None:
     with pytest.raises(UnavailableError, match="http://127"):
-        weights.fetch(GOOD, models_dir, base_url="http://127.0.0.1:9/", timeout_seconds=5)
+        weights_files.fetch(GOOD, models_dir, base_url="http://127.0.0.1:9/", timeout_seconds=5)
     assert list(models_dir.iterdir()) == []
 
 
 def test_only_http_is_fetched(models_dir: Path, tmp_path: Path) -> None:
     (tmp_path / GOOD).write_bytes(CONTENT)
     with pytest.raises(UnavailableError, match="not an http"):
-        weights.fetch(GOOD, models_dir, base_url=f"file://{tmp_path}/")
+        weights_files.fetch(GOOD, models_dir, base_url=f"file://{tmp_path}/")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,7 @@ def test_only_http_is_fetched(models_dir: Path, tmp_path: Path) -> None:
     ],
 )
 def test_models_come_before_the_cache_of_torch_hub(environ: dict[str, str], expected: str) -> None:
-    assert weights.search_dirs(Path("/models"), environ) == [Path("/models"), Path(expected)]
+    assert weights_files.search_dirs(Path("/models"), environ) == [Path("/models"), Path(expected)]
 
 
 def test_first_folder_that_has_the_file_wins(tmp_path: Path) -> None:
@@ -128,9 +130,9 @@ def test_first_folder_that_has_the_file_wins(tmp_path: Path) -> None:
     for folder in dirs[1:]:
         folder.mkdir()
         (folder / "a.pth").touch()
-    assert weights.find("a.pth", dirs) == dirs[1] / "a.pth"
-    assert weights.find_all("a.pth", dirs) == [dirs[1] / "a.pth", dirs[2] / "a.pth"]
-    assert weights.find("b.pth", dirs) is None
+    assert weights_files.find("a.pth", dirs) == dirs[1] / "a.pth"
+    assert weights_files.find_all("a.pth", dirs) == [dirs[1] / "a.pth", dirs[2] / "a.pth"]
+    assert weights_files.find("b.pth", dirs) is None
 
 
 @pytest.mark.parametrize("name", ["../secret.pth", "/etc/passwd", "sub/a.pth", "..", ""])
@@ -138,10 +140,10 @@ def test_name_never_leads_out_of_the_folders(tmp_path: Path, name: str) -> None:
     (tmp_path / "secret.pth").touch()
     (tmp_path / "models" / "sub").mkdir(parents=True)
     (tmp_path / "models" / "sub" / "a.pth").touch()
-    assert weights.find(name, [tmp_path / "models"]) is None
+    assert weights_files.find(name, [tmp_path / "models"]) is None
 
 
 def test_name_without_a_hash_matches_anything() -> None:
-    assert weights.matches_name("ab" * 32, "own.pth")
-    assert weights.matches_name("ab" * 32, "own-abababab.pth")
-    assert not weights.matches_name("ab" * 32, "own-cdcdcdcd.pth")
+    assert weights_files.matches_name("ab" * 32, "own.pth")
+    assert weights_files.matches_name("ab" * 32, "own-abababab.pth")
+    assert not weights_files.matches_name("ab" * 32, "own-cdcdcdcd.pth")

@@ -1,4 +1,4 @@
-"""``check``, ``convert``, ``demo``: what is in a ZIP, the same in the canonical layout, one made of nothing."""
+"""The commands ``check``, ``convert`` and ``demo``: read a ZIP, rewrite it in the canonical layout, make one up."""
 
 import sys
 import tempfile
@@ -7,10 +7,21 @@ from typing import Annotated
 
 import typer
 
-from segdrop import console, durable
-from segdrop.cli.examination import check_order, examined, print_report
-from segdrop.cli.options import ConfigOption, JsonOption, RequestOption, RootOption, SetOption, ZipArgument, load
-from segdrop.cli.request import given_request
+from segdrop import durable, regular_files
+from segdrop.cli import tables
+from segdrop.cli.foreground_check import check_spec, print_report, run_check
+from segdrop.cli.given_request import given_request
+from segdrop.cli.options import (
+    ConfigOption,
+    JsonOption,
+    OutputFile,
+    OutputFolder,
+    RequestOption,
+    RootOption,
+    SetOption,
+    ZipArgument,
+    load,
+)
 from segdrop.dataset.report import OVERLAY_MARK, OVERLAY_MARK_WITHIN_BYTES, CheckReport
 from segdrop.errors import Exit, has_fault
 from segdrop.spec import ConvertSpec
@@ -22,22 +33,28 @@ def check(  # noqa: PLR0913  (its options)
     request: RequestOption = None,
     assignments: SetOption = None,
     samples: Annotated[
-        Path | None, typer.Option("--samples", help="Folder for ten pictures of images and masks, to look at.")
+        Path | None,
+        typer.Option(
+            "--samples",
+            callback=OutputFolder,
+            readable=False,
+            help="Folder for ten pictures of images and masks, to look at.",
+        ),
     ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
     root: RootOption = None,
 ) -> None:
-    """Read and validate a ZIP without training: what was understood, then what is wrong."""
+    """Read and validate a ZIP without training; say what was understood, then what is wrong."""
     loaded = load(config, root)
     if samples is not None:
         _make_room(samples)
     with tempfile.TemporaryDirectory(prefix="segdrop-check-") as folder:
-        order = check_order(loaded, zip_path, given_request(zip_path, request, assignments), Path(folder))
+        spec = check_spec(loaded, zip_path, given_request(zip_path, request, assignments), Path(folder))
         if samples is not None:
-            order = order.model_copy(update={"samples_dir": samples.absolute()})
-        report = examined("check", order, Path(folder))
-    issues = report.issue_list()
+            spec = spec.model_copy(update={"samples_dir": samples.absolute()})
+        report = run_check("check", spec, Path(folder))
+    issues = report.issues
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
     else:
@@ -48,7 +65,7 @@ def check(  # noqa: PLR0913  (its options)
 
 
 def _make_room(samples: Path) -> None:
-    """An empty folder: overlays of an earlier check are removed, and nothing else ever is."""
+    """Makes an empty folder. Overlays of an earlier check are removed, and nothing else ever is."""
     if samples.is_dir():
         earlier = list(samples.iterdir())
         foreign = next((path.name for path in earlier if not _is_overlay(path)), None)
@@ -57,8 +74,6 @@ def _make_room(samples: Path) -> None:
             raise typer.BadParameter(message, param_hint="--samples")
         for path in earlier:
             path.unlink()
-    elif samples.exists():
-        raise typer.BadParameter(f"{samples} is no folder", param_hint="--samples")
     samples.mkdir(parents=True, exist_ok=True)
 
 
@@ -71,13 +86,13 @@ def _is_overlay(path: Path) -> bool:
 
 def _print_samples(samples: Path) -> None:
     count = len(list(samples.iterdir()))
-    what = f"pictures to look at: {count} in {console.clean(samples)}" if count else "no class is known: no pictures"
-    console.terminal().print(what, highlight=False, soft_wrap=True)
+    what = f"pictures to look at: {count} in {tables.clean(samples)}" if count else "no class is known: no pictures"
+    tables.terminal().print(what, highlight=False, soft_wrap=True)
 
 
 def convert(  # noqa: PLR0913  (its options)
     zip_path: ZipArgument,
-    output: Annotated[Path, typer.Argument(dir_okay=False, help="ZIP to write.")],
+    output: Annotated[Path, typer.Argument(callback=OutputFile, readable=False, help="ZIP to write.")],
     *,
     max_images: Annotated[int | None, typer.Option(min=1, help="Only so many pairs, of a seeded shuffle.")] = None,
     skip_bad: Annotated[
@@ -94,11 +109,12 @@ def convert(  # noqa: PLR0913  (its options)
     _refuse(zip_path, output, force=force)
     keys = [*(assignments or []), *([f"max_images={max_images}"] if max_images else [])]
     part = output.absolute().with_name(f"{output.name}.part")
+    _refuse_in_the_way(part)
     try:
         with tempfile.TemporaryDirectory(prefix="segdrop-convert-") as folder:
-            order = check_order(loaded, zip_path, given_request(zip_path, request, keys), Path(folder))
-            wanted = ConvertSpec(**order.model_dump(), output_path=part, skip_bad=skip_bad)
-            report = examined("convert", wanted, Path(folder))
+            spec = check_spec(loaded, zip_path, given_request(zip_path, request, keys), Path(folder))
+            wanted = ConvertSpec(**spec.model_dump(), output_path=part, skip_bad=skip_bad)
+            report = run_check("convert", wanted, Path(folder))
         if report.dataset is not None:
             _publish(part, output.absolute(), force=force)
     finally:
@@ -108,16 +124,24 @@ def convert(  # noqa: PLR0913  (its options)
 
 
 def _refuse(zip_path: Path, output: Path, *, force: bool) -> None:
-    """Usage errors, before hours of work."""
+    """Tells usage errors before hours of work."""
     problem = None
-    if not output.absolute().parent.is_dir():
-        problem = f"there is no folder {output.absolute().parent}"
-    elif output.exists() and output.samefile(zip_path):
+    if output.exists() and output.samefile(zip_path):
         problem = f"{output} is the ZIP to read"
     elif output.exists() and not force:
         problem = f"{output} exists: name another, or use --force"
     if problem:
         raise typer.BadParameter(problem, param_hint="OUTPUT")
+
+
+def _refuse_in_the_way(part: Path) -> None:
+    """Refuses a FIFO or a folder under the name that the ZIP is first written to."""
+    try:
+        kind = regular_files.kind_of(part.stat().st_mode)
+    except FileNotFoundError:
+        return
+    if kind and kind != "a device":
+        raise typer.BadParameter(f"{part} is in the way: it is {kind}", param_hint="OUTPUT")
 
 
 def _publish(part: Path, output: Path, *, force: bool) -> None:
@@ -133,11 +157,13 @@ def _publish(part: Path, output: Path, *, force: bool) -> None:
 
 def _written(report: CheckReport, output: Path) -> str:
     pairs = report.dataset.pairs if report.dataset else 0
-    return f"[green]wrote[/green] {console.clean(output)}: {pairs} pairs"
+    return f"[green]wrote[/green] {tables.clean(output)}: {pairs} pairs"
 
 
 def demo(
-    output: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("demo.zip"),
+    output: Annotated[Path, typer.Argument(callback=OutputFile, readable=False, help="Where to write it.")] = Path(
+        "demo.zip"
+    ),
     *,
     count: Annotated[int, typer.Option(min=4, max=10_000, help="Images.")] = 80,
     size: Annotated[int, typer.Option(min=32, max=2048, help="Pixels a side.")] = 96,
@@ -147,8 +173,8 @@ def demo(
     from segdrop.dataset.demo import write_demo  # noqa: PLC0415  (numpy and Pillow: not for the daemon's memory)
 
     write_demo(output, count=count, size=size, seed=seed)
-    console.terminal().print(
-        f"wrote {console.clean(output)}: {count} images, {size} x {size} pixels",
+    tables.terminal().print(
+        f"wrote {tables.clean(output)}: {count} images, {size} x {size} pixels",
         soft_wrap=True,
         highlight=False,
     )

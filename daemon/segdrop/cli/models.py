@@ -1,12 +1,13 @@
-"""``models``, ``models fetch``: architectures, and the weights that training starts from."""
+"""The commands ``models`` and ``models fetch``: architectures, and the weights that training starts from."""
 
-from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from segdrop import catalog, console, weights
+from segdrop import architectures, weights_files
+from segdrop.cli import tables
+from segdrop.cli.foreground_check import open_models
 from segdrop.cli.options import ConfigOption, RootOption, load
 from segdrop.request import nearest
 from segdrop.spool import root as spool_root
@@ -14,24 +15,32 @@ from segdrop.spool.layout import RootLayout
 
 
 def models(context: typer.Context, *, config: ConfigOption = None, root: RootOption = None) -> None:
-    """Architectures, the weights that `pretrained: auto` looks for, and what is installed."""
+    """List architectures, the weights that `pretrained: auto` looks for, and what is installed."""
     if context.invoked_subcommand is not None:
         return
     loaded = load(config, root)
-    dirs = weights.search_dirs(RootLayout(loaded.root).models)
-    terminal = console.terminal()
-    for architecture in catalog.ARCHITECTURES.values():
+    models_dir = open_models(loaded)
+    dirs = weights_files.search_dirs(models_dir or RootLayout(loaded.root).models)[0 if models_dir else 1 :]
+    terminal = tables.terminal()
+    for architecture in architectures.ARCHITECTURES.values():
         terminal.print(
             f"[bold]{architecture.name}[/bold]: {architecture.summary}, {architecture.parameters_millions} M parameters"
         )
         for file in architecture.weights:
-            found = weights.find(file.file_name, dirs)
-            where = f"[green]in {console.clean(found.parent)}[/green]" if found else "not installed"
+            where = _where(file.file_name, dirs)
             terminal.print(
                 f"  {file.file_name}  {file.trained_on}, {file.megabytes} MB: {where}",
                 highlight=False,
                 soft_wrap=True,
             )
+
+
+def _where(file_name: str, dirs: list[Path]) -> str:
+    try:
+        found = weights_files.find(file_name, dirs)
+    except PermissionError as error:
+        return f"not known: you may not look into {tables.clean(Path(str(error.filename)).parent)}"
+    return f"[green]in {tables.clean(found.parent)}[/green]" if found else "not installed"
 
 
 def fetch(
@@ -41,7 +50,7 @@ def fetch(
     *,
     base_url: Annotated[
         str, typer.Option("--url", help="Where the files are; a mirror of your own works.")
-    ] = weights.BASE_URL,
+    ] = weights_files.BASE_URL,
     config: ConfigOption = None,
     root: RootOption = None,
 ) -> None:
@@ -49,27 +58,19 @@ def fetch(
     loaded = load(config, root)
     layout = RootLayout(loaded.root)
     spool_root.create(layout)
-    terminal = console.terminal(stderr=True)
-    path = weights.fetch(_weights_name(name), layout.models, base_url=base_url, on_progress=_download_bar(terminal))
-    console.terminal().print(f"{console.clean(path)}", soft_wrap=True, highlight=False)
+    file_name = _weights_name(name)
+    with tables.download_bar(tables.terminal(stderr=True), file_name) as on_progress:
+        path = weights_files.fetch(file_name, layout.models, base_url=base_url, on_progress=on_progress)
+    tables.terminal().print(f"{tables.clean(path)}", soft_wrap=True, highlight=False)
 
 
 def _weights_name(name: str) -> str:
-    if name in catalog.ARCHITECTURES:
-        return catalog.ARCHITECTURES[name].weights[0].file_name
-    known = [file.file_name for architecture in catalog.ARCHITECTURES.values() for file in architecture.weights]
+    if name in architectures.ARCHITECTURES:
+        return architectures.ARCHITECTURES[name].weights[0].file_name
+    known = [file.file_name for architecture in architectures.ARCHITECTURES.values() for file in architecture.weights]
     if name not in known:
-        guess = nearest(name, [*catalog.ARCHITECTURES, *known])
+        guess = nearest(name, [*architectures.ARCHITECTURES, *known])
         raise typer.BadParameter(
             f"{name!r} is not known" + (f"; did you mean {guess}?" if guess else ""), param_hint="NAME"
         )
     return name
-
-
-def _download_bar(terminal: Console) -> Callable[[int, int | None], None]:
-    def show_progress(done_bytes: int, total_bytes: int | None) -> None:
-        total = f" of {total_bytes / 1e6:.1f}" if total_bytes else ""
-        if terminal.is_terminal:
-            terminal.print(f"{done_bytes / 1e6:.1f}{total} MB", end="\r", highlight=False)
-
-    return show_progress

@@ -1,1 +1,1 @@
-"""Datasets: opened, understood, validated. Pillow and numpy; no torch. Runs in a limited child."""
+"""Datasets: opened, interpreted and checked with Pillow and numpy, without torch, in a child under limits."""

@@ -1,7 +1,7 @@
-"""Decoded once, read by position: the uint8 files that training reads instead of the ZIP.
+"""The cache: decoded images and masks as uint8 files that training reads by position instead of the ZIP.
 
-Reading is ``pread`` into arrays and not a mapping, because mapped pages count as resident memory: a dataset
-larger than the machine would look like a leak, and a memory limit would kill for it.
+Reading is ``pread`` into arrays and not a mapping, because mapped pages count as resident memory: a dataset larger than
+the machine would look like a leak, and a memory limit would kill for it.
 """
 
 import os
@@ -23,13 +23,14 @@ Bytes = npt.NDArray[np.uint8]
 
 
 class CacheWriter:
-    """Writes pairs in order. The cache exists once ``finish`` returned: the index is written last.
+    """Writes pairs in order. The cache exists once ``finish`` has returned: the index is written last.
 
-    Masks are first written as codes (the number of a value, in order of appearance), because what values
-    mean is known only after the last mask; ``finish`` maps them in place.
+    Masks are first written as codes (the number of a value, in order of appearance), because what values mean is known
+    only after the last mask; ``map_masks`` then maps them in place.
     """
 
     def __init__(self, folder: Path, height: int, width: int) -> None:
+        """``height`` and ``width`` are those of all images, in pixels."""
         self.folder = folder
         self._height, self._width = height, width
         self._count = 0
@@ -48,7 +49,7 @@ class CacheWriter:
         self._masks.close()
 
     def append(self, image: Bytes, mask_codes: Bytes) -> None:
-        """Add a pair: (height, width, 3) and (height, width), both uint8."""
+        """Add a pair: image (height, width, 3) and mask (height, width), both uint8."""
         _write_all(self._images.fileno(), np.ascontiguousarray(image), self._count)
         _write_all(self._masks.fileno(), np.ascontiguousarray(mask_codes), self._count)
         self._count += 1
@@ -63,13 +64,14 @@ class CacheWriter:
         """Make the pixels durable, then the index that says they are there."""
         for name in (IMAGES_NAME, MASKS_NAME):
             durable.sync_file(self.folder / name)
-        durable.write_json(self.folder / INDEX_NAME, index.model_dump(mode="json"))
+        durable.write_json(self.folder / INDEX_NAME, index.model_dump(mode="json", exclude_none=True))
 
 
 class CacheReader:
-    """Batches by position. Every call reads from the files; nothing is kept but the index."""
+    """Reads batches by position. Every call reads from the files; nothing is kept but the index."""
 
     def __init__(self, folder: Path) -> None:
+        """Open the cache in ``folder``. Raises OSError where it is not there."""
         self.index = CacheIndex.model_validate_json((folder / INDEX_NAME).read_bytes())
         self._images = os.open(folder / IMAGES_NAME, os.O_RDONLY | os.O_CLOEXEC)
         self._masks = os.open(folder / MASKS_NAME, os.O_RDONLY | os.O_CLOEXEC)
@@ -83,15 +85,19 @@ class CacheReader:
         self.close()
 
     def close(self) -> None:
+        """Close the files."""
         os.close(self._images)
         os.close(self._masks)
 
     def images(self, positions: Sequence[int] | npt.NDArray[np.integer]) -> Bytes:
-        """(N, height, width, 3) uint8, RGB."""
+        """Returns images as (N, height, width, 3) uint8, RGB.
+
+        Raises IndexError for a position that is not in the cache.
+        """
         return self._batch(self._images, positions, (self.index.height, self.index.width, 3))
 
     def masks(self, positions: Sequence[int] | npt.NDArray[np.integer]) -> Bytes:
-        """(N, height, width) uint8: class ids, 255 where a pixel is left out."""
+        """Returns class ids as (N, height, width) uint8, 255 where a pixel is left out."""
         return self._batch(self._masks, positions, (self.index.height, self.index.width))
 
     def _batch(
@@ -106,7 +112,7 @@ class CacheReader:
 
 
 def _write_all(descriptor: int, block: Bytes, position: int) -> None:
-    """Write a block at its place; a short write (a full disk says so only at the next) goes on."""
+    """Write a block at its place. A short write goes on: a full disk says so only at the next."""
     view = block.data.cast("B")
     offset = position * len(view)
     while view:
@@ -115,12 +121,14 @@ def _write_all(descriptor: int, block: Bytes, position: int) -> None:
 
 
 def _read(descriptor: int, position: int, shape: tuple[int, ...]) -> Bytes:
+    """Returns the block at a position, uint8 in the given shape."""
     block = np.empty(shape, np.uint8)
     _read_into(descriptor, position, block)
     return block
 
 
 def _read_into(descriptor: int, position: int, block: Bytes) -> None:
+    """Fill a block from its place. Raises EOFError where the file ends before."""
     view = block.data.cast("B")
     offset = position * len(view)
     while view:

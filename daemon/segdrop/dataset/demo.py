@@ -1,4 +1,4 @@
-"""A dataset made of nothing: small scenes that a network learns in minutes, for trying the daemon out.
+"""The generated demonstration dataset: small scenes that a network learns in minutes.
 
 Classes differ in colour and texture as well as in shape; by shape alone, so few images would not do.
 """
@@ -26,7 +26,7 @@ _MIN_OBJECTS, _MAX_OBJECTS = 2, 4
 
 
 def write_demo(path: Path, count: int = 100, size: int = 96, seed: int = 0) -> None:
-    """Write ``count`` pairs of ``size`` x ``size`` pixels as a ZIP; the same arguments, the same bytes."""
+    """Write ``count`` pairs of ``size`` x ``size`` pixels as a ZIP. The same arguments make the same bytes."""
     import numpy as np  # noqa: PLC0415  (the command line must start without numpy)
     from PIL import Image  # noqa: PLC0415
 
@@ -47,7 +47,7 @@ def write_demo(path: Path, count: int = 100, size: int = 96, seed: int = 0) -> N
 
 
 def scene(rng: "np.random.Generator", size: int) -> tuple["Bytes", "Bytes"]:
-    """One scene: image (size, size, 3) and mask (size, size), both uint8. Later objects hide earlier ones."""
+    """Returns one scene: image (size, size, 3) and mask (size, size), both uint8. Later objects hide earlier ones."""
     import numpy as np  # noqa: PLC0415
 
     rows, columns = np.mgrid[0:size, 0:size].astype(np.float32) / size
@@ -65,7 +65,7 @@ def scene(rng: "np.random.Generator", size: int) -> tuple["Bytes", "Bytes"]:
 
 
 def _mix(first: tuple[int, int, int], second: tuple[int, int, int], share: "Floats") -> "Floats":
-    """(H, W, 3): ``second`` where ``share`` (H, W) is 1, ``first`` where it is 0."""
+    """Returns a mixture (H, W, 3): ``second`` where ``share`` (H, W) is 1, ``first`` where it is 0."""
     import numpy as np  # noqa: PLC0415
 
     weights = share[..., None]
@@ -73,7 +73,7 @@ def _mix(first: tuple[int, int, int], second: tuple[int, int, int], share: "Floa
 
 
 def _meadow(rng: "np.random.Generator", rows: "Floats", columns: "Floats") -> "Floats":
-    """Green, darker towards the top, with tufts of grass."""
+    """Returns the background: green, darker towards the top, with tufts of grass."""
     import numpy as np  # noqa: PLC0415
 
     tufts = np.sin(columns * rng.uniform(90, 120) + 3 * np.sin(rows * 40)) * 0.15
@@ -82,11 +82,12 @@ def _meadow(rng: "np.random.Generator", rows: "Floats", columns: "Floats") -> "F
 
 
 def _centre(rng: "np.random.Generator") -> tuple[float, float]:
+    """Returns a random centre as fractions of height and width."""
     return float(rng.uniform(0.2, 0.8)), float(rng.uniform(0.2, 0.8))
 
 
 def _sun(rng: "np.random.Generator", rows: "Floats", columns: "Floats") -> tuple["npt.NDArray[np.bool_]", "Floats"]:
-    """A disc of orange and yellow rings."""
+    """Returns a disc of orange and yellow rings: where it is, and its colours."""
     import numpy as np  # noqa: PLC0415
 
     row, column = _centre(rng)
@@ -96,7 +97,7 @@ def _sun(rng: "np.random.Generator", rows: "Floats", columns: "Floats") -> tuple
 
 
 def _brick(rng: "np.random.Generator", rows: "Floats", columns: "Floats") -> tuple["npt.NDArray[np.bool_]", "Floats"]:
-    """A wall: an upright rectangle of dark red bricks with grey joints."""
+    """Returns an upright rectangle of dark red bricks with grey joints: where it is, and its colours."""
     import numpy as np  # noqa: PLC0415
 
     row, column = _centre(rng)
@@ -109,7 +110,7 @@ def _brick(rng: "np.random.Generator", rows: "Floats", columns: "Floats") -> tup
 
 
 def _water(rng: "np.random.Generator", rows: "Floats", columns: "Floats") -> tuple["npt.NDArray[np.bool_]", "Floats"]:
-    """A pond: a tilted, wavy ellipse with pale blue ripples."""
+    """Returns a tilted, wavy ellipse with pale blue ripples: where it is, and its colours."""
     import numpy as np  # noqa: PLC0415
 
     row, column = _centre(rng)

@@ -2,29 +2,32 @@
 
 from collections.abc import Mapping
 
+from segdrop.codes import Code
 from segdrop.errors import MAX_LISTED_FILES, Issue
 
 
 class Findings:
-    """Names by issue code, in the order of discovery. Keeps no more names than are listed."""
+    """Gathers names by issue code, in the order of discovery. It keeps no more names than an issue lists."""
 
-    def __init__(self, messages: Mapping[str, str]) -> None:
-        """``messages``: by code, with ``{count}`` and, for the first finding's detail, ``{first}``."""
+    def __init__(self, messages: Mapping[Code, str]) -> None:
+        """``messages`` by code may contain ``{count}`` and, for the detail of the first finding, ``{first}``."""
         self._messages = messages
-        self._names: dict[str, list[str]] = {}
-        self._counts: dict[str, int] = {}
-        self._first: dict[str, str] = {}
+        self._names: dict[Code, list[str]] = {}
+        self._counts: dict[Code, int] = {}
+        self._first: dict[Code, str] = {}
 
-    def __contains__(self, code: str) -> bool:
+    def __contains__(self, code: Code) -> bool:
         return code in self._counts
 
     def __bool__(self) -> bool:
         return bool(self._counts)
 
-    def codes(self) -> set[str]:
+    def codes(self) -> set[Code]:
+        """Returns the codes that were found."""
         return set(self._counts)
 
-    def add(self, code: str, name: str, detail: str = "") -> None:
+    def add(self, code: Code, name: str, detail: str = "") -> None:
+        """Note that a file has what a code stands for. Only the first detail of a code is kept."""
         names = self._names.setdefault(code, [])
         if len(names) < MAX_LISTED_FILES:
             names.append(name)
@@ -32,6 +35,7 @@ class Findings:
         self._first.setdefault(code, detail)
 
     def issues(self) -> list[Issue]:
+        """Returns one issue for each code."""
         return [
             Issue.of(
                 code,

@@ -1,22 +1,53 @@
-"""What the check says about a dataset: the files that other processes read.
+"""The report of a check, and the index of the cache that it leaves: files that other processes read.
 
 Light on purpose (no numpy): the daemon reads these.
 """
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from segdrop.errors import Issue
+from segdrop.record import Record
+from segdrop.request import ImageSize, Request, StoredRequest
 
 
 class _Report(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
-class DatasetSummary(_Report):
-    """How the dataset was understood. Counts are pairs; ``class_pixels`` are over all used pairs, full size.
+class Part(StrEnum):
+    """Tells what a check decides about a dataset."""
+
+    LAYOUT = "layout"
+    ENCODING = "encoding"
+    CLASSES = "classes"
+    IGNORE = "ignore"
+    SPLIT = "split"
+
+
+class Confidence(StrEnum):
+    """Tells how sure a decision is."""
+
+    CERTAIN = "certain"  #: the files or the request say so
+    ASSUMED = "assumed"  #: nothing says otherwise
+    DOUBTFUL = "doubtful"  #: it may be otherwise: an issue says how, and what decides
+
+
+class Argument(Record):
+    """One decision: the reading taken, its evidence in numbers, and the reading that came next with why it lost."""
+
+    part: Part
+    reading: str
+    evidence: str
+    confidence: Confidence
+    runner_up: str | None = None  #: ``None`` where nothing else comes near
+    why_not: str | None = None
+
+
+class DatasetSummary(Record):
+    """A dataset as it was understood. Counts are pairs; ``class_pixels`` are over all used pairs, full size.
 
     ``mask_values`` holds -1 for a class without pixels where masks are grey levels: none is known then.
     """
@@ -32,15 +63,16 @@ class DatasetSummary(_Report):
     mask_values: list[int | str]  #: of each class, in the order of ``classes``; a colour as ``#rrggbb``
     ignore_index: int | None  #: the mask value that is left out, as it stands in the masks
     mask_encoding: str
-    split: str  #: "given" or "made"
-    image_size: list[int]  #: [height, width] of the cache
+    split: str  #: ``given`` or ``made``
+    image_size: ImageSize  #: of the cache
     class_pixels: list[int]
     ignored_pixels: int
     assumptions: list[str]
+    arguments: list[Argument] = Field([])  #: absent from what earlier versions wrote
 
 
-class Understood(_Report):
-    """As far as a dataset was understood that cannot be used. ``None``: an issue says why it is not known.
+class Understood(Record):
+    """A dataset that cannot be used, as far as it was understood. Where a part is ``None``, an issue says why.
 
     Counts of pairs are by the ZIP's own split, where it has one, and before any is found to be at fault.
     """
@@ -57,31 +89,42 @@ class Understood(_Report):
     mask_values: list[int | str] | None = None
     class_pixels: list[int] | None = None
     ignored_pixels: int | None = None
-    assumptions: list[str] = []
+    assumptions: list[str] = Field([])
+    arguments: list[Argument] = Field([])
 
 
 class CheckReport(_Report):
-    """The full check's answer. ``dataset`` is there exactly where no issue is a fault.
+    """The full check's answer. Its ``dataset`` is there exactly where no issue is a fault.
 
-    Where some are, ``understood`` says how far it got, if a layout was recognised at all.
+    Where one is, ``understood`` says how far the check came, if a layout was recognised at all.
     """
 
     input_bytes: int
     input_sha256: str
-    changed_while_read: bool  #: somebody still writes: settle again, and check again
-    request: dict[str, Any] | None
-    issues: list[dict[str, Any]]
+    changed_while_read: bool  #: a writer still has it open: it settles, and is checked, again
+    request: StoredRequest | None  #: resolved; ``None`` where an issue says what is wrong with it
+    issues: list[Issue]
     dataset: DatasetSummary | None
     understood: Understood | None = None
     peak_rss_bytes: int
     seconds: float
+    fingerprint: str | None = None  #: of a result that answers this; ``None`` where none can
+    weights_state: str | None = None  #: for which files of weights that is so (``weights.state``)
 
     @classmethod
     def load(cls, path: Path) -> "CheckReport":
+        """Returns the report in a file; raises ``OSError`` or ``ValueError`` where there is none."""
         return cls.model_validate_json(path.read_bytes())
 
-    def issue_list(self) -> list[Issue]:
-        return [Issue.from_json(issue) for issue in self.issues]
+
+class QuickReport(_Report):
+    """The quick check's answer about one ZIP: one line of JSON."""
+
+    key: str  #: of the item in the spec
+    issues: list[Issue] = Field([])
+    request: Request | None = None  #: resolved; ``None`` where an issue says what is wrong with it
+    cache_bytes: int = 0  #: disk space that the decoded pairs take
+    error: str | None = None  #: why nothing could be read at all: perhaps it can later
 
 
 #: in the first bytes of every overlay: by it we know the files that a later check may replace
@@ -105,3 +148,4 @@ class CacheIndex(_Report):
     val: list[int]
     test: list[int]
     names: list[str]  #: the image's name in the ZIP, by position
+    deep_range: tuple[float, float] | None = None  #: the values of more than 8 bits that became black and white

@@ -1,4 +1,4 @@
-"""Areas of an image as annotation files give them: pure data, drawn by :mod:`segdrop.dataset.drawing`.
+"""Areas of an image as annotation files give them: pure data, drawn by :mod:`segdrop.dataset.masks.drawing`.
 
 Coordinates are pixels from the upper left corner, x before y, unless their ``Drawing`` says fractions.
 """
@@ -23,7 +23,7 @@ class Polygon:
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Run lengths within a box: pixels off, on, off, …, along columns (COCO) or along rows (CVAT)."""
+    """Run lengths within a box: pixels off, on, off and so on, along columns (COCO) or along rows (CVAT)."""
 
     value: int
     lengths: "array[int]"
@@ -35,8 +35,21 @@ class Runs:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretches:
+    """Runs of pixels of the whole image, whatever its size, each by its first pixel, counted from 0, and its length.
+
+    Pixels are counted along columns (Kaggle) or along rows.
+    """
+
+    value: int
+    starts: "array[int]"
+    lengths: "array[int]"
+    by_columns: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Bitmap:
-    """The pixels of a small image file that are not zero (with an alpha channel: not transparent), put at a place."""
+    """The pixels of a small image file that are not zero (of a partly transparent one: not transparent), at a place."""
 
     value: int
     content: bytes
@@ -46,7 +59,7 @@ class Bitmap:
 
 @dataclass(frozen=True, slots=True)
 class Brush:
-    """Label Studio's brush stroke: its own run-length code of an RGBA image as large as the labelled one."""
+    """A brush stroke of Label Studio: its own run-length code of an RGBA image as large as the labelled one."""
 
     value: int
     code: bytes
@@ -54,11 +67,14 @@ class Brush:
     height: int
 
 
-Shape = Polygon | Runs | Bitmap | Brush
+Shape = Polygon | Runs | Stretches | Bitmap | Brush
 
 
 def ring(points: Iterable[Sequence[float]]) -> "array[float]":
-    """(x, y) pairs as a ring; ``ValueError`` or ``TypeError`` for anything else, or numbers that no image has."""
+    """Returns (x, y) pairs as a ring.
+
+    Raises ValueError or TypeError for anything else, or numbers that no image has.
+    """
     flat = array("f")
     for x, y in points:
         # so written, NaN fails too, and integers too large for a float
@@ -69,11 +85,12 @@ def ring(points: Iterable[Sequence[float]]) -> "array[float]":
 
 
 def rectangle(x0: float, y0: float, x1: float, y1: float) -> "array[float]":
+    """Returns the rectangle between two opposite corners as a ring."""
     return ring([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
 
 
 def ellipse(x: float, y: float, radius_x: float, radius_y: float, angle_radians: float = 0.0) -> "array[float]":
-    """An ellipse around (x, y) as a ring of many points, turned clockwise (as seen) by the angle."""
+    """Returns an ellipse around (x, y) as a ring of many points, turned clockwise (as seen) by the angle."""
     cosine, sine = math.cos(angle_radians), math.sin(angle_radians)
     points = []
     for step in range(_CIRCLE_POINTS):
@@ -84,7 +101,7 @@ def ellipse(x: float, y: float, radius_x: float, radius_y: float, angle_radians:
 
 
 def area(outline: "array[float]") -> float:
-    """The area within a ring (shoelace formula), in squares of its unit."""
+    """Returns the area within a ring (shoelace formula), in squares of its unit."""
     xs, ys = outline[0::2], outline[1::2]
     doubled = sum(xs[i - 1] * ys[i] - xs[i] * ys[i - 1] for i in range(len(xs)))
     return abs(doubled) / 2

@@ -1,43 +1,53 @@
-"""Is a child still getting on? Pure but for two small readings: its progress file and the kernel's OOM counter."""
+"""Whether a child still gets on: its progress file, the deadlines, and the kernel's count of OOM kills."""
 
 from dataclasses import dataclass
 from pathlib import Path
+
+from segdrop.execution.runner import Cause
 
 _VMSTAT = Path("/proc/vmstat")
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The last sign of progress: what the file looked like, and when (monotonic) it was first seen so."""
+    """The last sign of progress: how the progress file looked, and since when (monotonic seconds) it has looked so."""
 
-    signature: tuple[int, int] | None
+    path: Path | None
     since: float
+    signature: tuple[int, int] | None = None
 
-    def look(self, progress_path: Path, now: float) -> "Heartbeat":
-        """Another look; the same object while nothing has changed."""
+    def look(self, now: float) -> "Heartbeat":
+        """Returns the heartbeat after another look at the file: the same one while nothing has changed."""
+        if self.path is None:
+            return self
         try:
-            status = progress_path.stat()
-        except FileNotFoundError:
+            status = self.path.stat()
+        except OSError:  # not there yet, or not to be seen: no sign
             return self
         signature = (status.st_ino, status.st_mtime_ns)
-        return self if signature == self.signature else Heartbeat(signature, now)
+        return self if signature == self.signature else Heartbeat(self.path, now, signature)
 
 
-def overdue(
-    now: float, *, started_at: float, heartbeat: Heartbeat, stall_seconds: float, max_seconds: float
-) -> str | None:
-    """The code of the deadline that has passed, if one has. ``max_seconds`` 0: none."""
-    if max_seconds and now - started_at > max_seconds:
-        return "train.too_long"
-    if now - max(started_at, heartbeat.since) > stall_seconds:
-        return "train.stalled"
-    return None
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds without progress, and seconds in all, after which a child is ended; 0 means no limit."""
+
+    stall_seconds: float
+    max_seconds: float
+
+    def passed(self, now: float, *, started_at: float, heartbeat: float) -> Cause | None:
+        """Returns the cause to end a child for, if a deadline has passed; times are monotonic seconds."""
+        if self.max_seconds and now - started_at > self.max_seconds:
+            return Cause.TOO_LONG
+        if self.stall_seconds and now - max(started_at, heartbeat) > self.stall_seconds:
+            return Cause.STALLED
+        return None
 
 
 def oom_kills(vmstat: Path = _VMSTAT) -> int | None:
-    """How often the kernel has killed for want of memory since boot, in any cgroup; None where it does not say.
+    """Returns how often the kernel has killed for want of memory since boot, in any cgroup; None where it does not say.
 
-    A SIGKILL during which this number rose was the OOM killer's: nobody else leaves such a trace.
+    A SIGKILL during which this number rose was the OOM killer's: nobody else leaves such a trace (proc(5), vmstat).
     """
     try:
         for line in vmstat.read_text(encoding="ascii").splitlines():

@@ -1,1 +1,1 @@
-"""A file appears, settles, is claimed."""
+"""A file appears in the inbox, settles, and is claimed."""

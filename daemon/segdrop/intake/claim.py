@@ -1,25 +1,37 @@
-"""Claim: rename the input from the inbox into ``work/<job>/``.
+"""The claim: an input is renamed from the inbox into ``work/<job>/``.
 
-A rename is the lock: whoever is second finds nothing. The manifest is written before the rename, so that a
-crash between the two leaves either a folder without an input (the file is still in the inbox) or a complete
-claim whose sidecar may still have to follow.
+A rename is the lock: whoever is second finds nothing. The manifest is written before the rename, so that a crash
+between the two leaves either a folder without an input (the file is still in the inbox) or a complete claim whose
+sidecar may still have to follow.
 """
 
+import os
 import stat
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from segdrop import durable, logs
+from segdrop import durable, environment, logs
+from segdrop.environment import Fault, Response
 from segdrop.intake import names
+from segdrop.intake.copying import Copies
 from segdrop.intake.inbox import Arrival
+from segdrop.intake.settle import Stamp, stamp_of
 from segdrop.spool.job import FileIdentity, Job, JobState
-from segdrop.spool.layout import ERROR_NAME
+from segdrop.spool.layout import ERROR_NAME, JobLayout, RootLayout
 from segdrop.spool.store import Store
 
 
 def claim(store: Store, arrival: Arrival, priority: int, wall: datetime) -> Job | None:
-    """Take an arrival; None if it is gone (withdrawn, or renamed by its owner)."""
-    stamp = arrival.observation.archive
+    """Take an arrival and return its job, or None if it is gone or no longer the file that settled.
+
+    It may have been withdrawn, or renamed by its owner; of another file, what was found out is void, and it settles
+    again. Once the input is taken the job stands, even if its sidecar cannot be moved yet: the check fetches that.
+    Raises OSError where the input cannot be taken.
+    """
+    if not is_as_it_settled(store.layout.inbox, arrival):
+        return None
+    observed = arrival.observation
     job = store.create(
         names.stem(arrival.name),
         wall,
@@ -28,11 +40,14 @@ def claim(store: Store, arrival: Arrival, priority: int, wall: datetime) -> Job 
             state=JobState.CLAIMED,
             input_name=arrival.name,
             sidecar_name=arrival.sidecar_name,
-            identity=FileIdentity(device=stamp.device, inode=stamp.inode, size=stamp.size, mtime_ns=stamp.mtime_ns),
+            identity=observed.archive.identity,
+            sidecar_identity=observed.sidecar.identity if observed.sidecar else None,
             priority=priority,
-            cache_bytes=arrival.inspection.cache_bytes if arrival.inspection else 0,
-            arrival_ns=stamp.ctime_ns,
+            cache_bytes=arrival.quick_check.cache_bytes if arrival.quick_check else 0,
+            is_slow=arrival.quick_check.is_slow if arrival.quick_check else False,
+            arrival_ns=observed.archive.ctime_ns,
             claimed_at=wall.timestamp(),
+            issues=arrival.remarks,
         ),
     )
     try:
@@ -40,20 +55,52 @@ def claim(store: Store, arrival: Arrival, priority: int, wall: datetime) -> Job 
     except FileNotFoundError:
         store.remove(job)
         return None
-    except OSError:
-        if not store.files(job).input.exists():  # the rename may have happened, and only its sync failed
+    except OSError as error:
+        if not os.path.lexists(store.files(job).input):
             store.remove(job)
-        raise
-    job = fetch_sidecar(store, job)
-    logs.get().info("job.claimed", job=job.id, input=job.input_name, bytes=stamp.size, sidecar=job.sidecar_name)
+            raise
+        if environment.response_to(error) is Response.PAUSE:  # it was renamed, and only the sync failed
+            raise
+    arrival.job_id = job.id
+    try:
+        job = fetch_sidecar(store, job)
+    except OSError as error:
+        if environment.response_to(error) is Response.PAUSE:
+            raise
+        logs.get().warning("file.waiting", job=job.id, file=job.sidecar_name, reason=Fault.of(error).message)
+    bytes_ = observed.archive.size
+    logs.get().info("job.claimed", job=job.id, input=job.input_name, bytes=bytes_, sidecar=job.sidecar_name)
+    for issue in job.issues:
+        logs.get().warning("request.missed", job=job.id, **issue.to_json())
     return job
 
 
-def fetch_sidecar(store: Store, job: Job) -> Job:
-    """Move the sidecar after the input. One that is gone was withdrawn since the scan: the job has none then, so
-    that it never gets one that comes later, for another ZIP.
+def is_as_it_settled(inbox: Path, arrival: Arrival) -> bool:
+    """Whether an arrival is still what settled, by one more look right before the rename.
+
+    People may have written to it, exchanged or withdrawn it since the scan.
     """
-    if job.sidecar_name is None or store.files(job).sidecar.exists():
+    expected: list[tuple[str, Stamp | None]] = [(arrival.name, arrival.observation.archive)]
+    if arrival.sidecar_name is not None:
+        expected.append((arrival.sidecar_name, arrival.observation.sidecar))
+    for name, stamp in expected:
+        try:
+            changed = stamp_of((inbox / name).lstat()) != stamp
+        except FileNotFoundError:
+            changed = True
+        if changed:
+            logs.get().info("file.changed", file=name, effect=f"{arrival.name} settles again")
+            return False
+    return True
+
+
+def fetch_sidecar(store: Store, job: Job) -> Job:
+    """Move the sidecar after the input, and return the job.
+
+    A sidecar that is gone was withdrawn since the scan: the job has none then, so that it never gets one that comes
+    later, for another ZIP.
+    """
+    if job.sidecar_name is None or os.path.lexists(store.files(job).sidecar):
         return job
     try:
         durable.move(store.layout.inbox / job.sidecar_name, store.files(job).sidecar)
@@ -63,47 +110,91 @@ def fetch_sidecar(store: Store, job: Job) -> Job:
     return job
 
 
-def retry(store: Store, job_id: str, wall: datetime) -> Job | None:
-    """A new job on the input that ``failed/`` or ``done/`` keeps of another; None if there is none.
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The files that ``failed/`` or ``done/`` has of a job that has ended."""
 
-    The input there stays: the new job has a second name for it (or a copy).
+    job_id: str
+    archive: Path
+    sidecar: Path | None
+
+
+def retry(store: Store, job_id: str, wall: datetime, copies: Copies | None = None) -> Job | None:
+    """Returns a new job on the input that ``failed/`` or ``done/`` keeps of another, or None if there is none.
+
+    The input there stays: the new job has a second name for it or, where it can have none, a copy. None is returned
+    while that is made: it is to be asked for again, with the same ``copies``, which know the reason.
     """
-    layout = store.layout
+    copies = copies or Copies(store.layout)
+    kept = _kept(store.layout, job_id)
+    if kept is None:
+        return None
+    copy = copies.fetch(job_id, kept.archive) if copies.reason(job_id) else None
+    if copy is None and copies.reason(job_id):
+        return None
+    job = _retry_of(store, kept, copy or kept.archive, wall)
+    if not _fetch_kept(kept, copy, store.files(job)):
+        store.remove(job)
+        copies.fetch(job_id, kept.archive)
+        return None
+    copies.forget(job_id)
+    logs.get().info("job.claimed", job=job.id, input=job.input_name, bytes=job.identity.size, retry_of=job_id)
+    return job
+
+
+def _kept(layout: RootLayout, job_id: str) -> _Kept | None:
+    """Returns the files that are kept of a job, or None where there is not exactly one input, or not a regular one."""
     folder = next((f / job_id for f in (layout.failed, layout.done) if (f / job_id).is_dir()), None)
     archives = [path for path in folder.iterdir() if path.suffix.lower() == ".zip"] if folder else []
     if folder is None or len(archives) != 1:
         return None
-    archive = archives[0]
-    status = archive.stat()
     sidecar = next((p for p in folder.iterdir() if p.suffix.lower() == ".json" and p.name != ERROR_NAME), None)
-    job = store.create(
-        names.stem(archive.name),
+    kept = _Kept(job_id, archives[0], sidecar)
+    is_regular = all(identity_of(path) for path in (kept.archive, kept.sidecar) if path is not None)
+    return kept if is_regular else None  # else a link was put in its place
+
+
+def _retry_of(store: Store, kept: _Kept, source: Path, wall: datetime) -> Job:
+    """Returns the record of a retry; ``source`` becomes its input, and is the archive or a copy of it."""
+    return store.create(
+        names.stem(kept.archive.name),
         wall,
         lambda new_id: Job(
             id=new_id,
             state=JobState.CLAIMED,
-            input_name=archive.name,
-            sidecar_name=sidecar.name if sidecar else None,
-            identity=FileIdentity(
-                device=status.st_dev, inode=status.st_ino, size=status.st_size, mtime_ns=status.st_mtime_ns
-            ),
+            input_name=kept.archive.name,
+            sidecar_name=kept.sidecar.name if kept.sidecar else None,
+            identity=stamp_of(source.lstat()).identity,
+            sidecar_identity=identity_of(kept.sidecar) if kept.sidecar else None,
             priority=0,
-            arrival_ns=status.st_ctime_ns,
+            arrival_ns=kept.archive.lstat().st_ctime_ns,
             claimed_at=wall.timestamp(),
-            retry_of=job_id,
+            retry_of=kept.job_id,
         ),
     )
-    files = store.files(job)
-    if sidecar is not None:
-        durable.link(sidecar, files.sidecar)
-    durable.link(archive, files.input)
-    logs.get().info("job.claimed", job=job.id, input=job.input_name, bytes=status.st_size, retry_of=job_id)
-    return job
+
+
+def _fetch_kept(kept: _Kept, copy: Path | None, files: JobLayout) -> bool:
+    """Give the sidecar, then the input, to the new job; returns False if the input has to be copied first."""
+    if kept.sidecar is not None:
+        durable.link(kept.sidecar, files.sidecar)
+    if copy is None:
+        return durable.link(kept.archive, files.input, or_copy=False)
+    durable.move(copy, files.input)
+    return True
 
 
 def identity_of(path: Path) -> FileIdentity | None:
-    """The identity of a claimed input; None if it is not a regular file."""
+    """Returns the identity of a claimed file, or None if it is not a regular file."""
     status = path.lstat()
-    if not stat.S_ISREG(status.st_mode):
+    return stamp_of(status).identity if stat.S_ISREG(status.st_mode) else None
+
+
+def sidecar_identity(files: JobLayout, job: Job) -> FileIdentity | None:
+    """Returns the identity of a job's request as it is now, or as on record where it has yet to follow."""
+    if job.sidecar_identity is None:
         return None
-    return FileIdentity(device=status.st_dev, inode=status.st_ino, size=status.st_size, mtime_ns=status.st_mtime_ns)
+    try:
+        return identity_of(files.sidecar)
+    except FileNotFoundError:
+        return job.sidecar_identity

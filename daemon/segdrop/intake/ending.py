@@ -1,25 +1,50 @@
-"""The first and last bytes of a file: the only part of a ZIP that the daemon itself reads.
+"""The two ends of a file and its directory: the only parts of a ZIP that the daemon itself reads.
+
+A download in several parts at once has both ends on the disk long before the middle. So the directory is asked for its
+members, and it is looked whether anything stands where they should: at most :data:`_MAX_WINDOWS` pieces of the
+directory and :data:`_MAX_MEMBERS` members, whatever the size of the ZIP.
+
+Nothing is judged here but whether the file may still be arriving; what is damaged is found by the checks.
 
 Format: APPNOTE.TXT 6.3.10, sections 4.3.7 (local header), 4.3.12 (directory), 4.3.16 (end record).
 """
 
+import os
 import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO, Self
 
-from segdrop.intake.settle import Ending
+from segdrop import regular_files
+from segdrop.intake.settle import FileEnding
 
 _END_RECORD = b"PK\x05\x06"
+_LOCATOR64 = b"PK\x06\x07"
+_END_RECORD64 = b"PK\x06\x06"
 _DIRECTORY_HEADER = b"PK\x01\x02"
+_NOTHING = bytes(4)
 #: local header, empty archive, split or spanned archive
 _BEGINNINGS = (b"PK\x03\x04", _END_RECORD, b"PK\x07\x08", b"PK00")
 _END_SIZE = 22
+_END64_SIZE = 56
+_LOCATOR64_SIZE = 20
 _MAX_COMMENT = 65_535
 _IN_ZIP64 = 0xFFFFFFFF
+_ENTRY = struct.Struct("<4s6H3L5H2L")
+_EXTRA_ZIP64 = 1
+
+_WINDOW_BYTES = 1 << 16
+_MAX_WINDOWS = 8
+_MAX_MEMBERS = 64
+_MAX_HOLES = 64
+#: What comes out of a byte of zeros in packed data, if it is data: repetitions of 258 bytes, in two bits to eight each.
+_LEAST_FROM_ZEROS = 258
 
 
-def read(path: Path) -> Ending:
-    """Look at both ends of the file. OSError if it cannot be read."""
-    with path.open("rb") as stream:
+def read(path: Path) -> FileEnding:
+    """Look at both ends of the file. Raises OSError if it cannot be read, or is no regular file."""
+    with regular_files.open_binary(path) as stream:
         size = stream.seek(0, 2)
         stream.seek(0)
         head = stream.read(4)
@@ -28,23 +53,25 @@ def read(path: Path) -> Ending:
         tail = stream.read()
         position = _end_record(tail, start, size)
         if position is not None:
-            directory_size, directory_offset = struct.unpack_from("<II", tail, position - start + 12)
-            if _IN_ZIP64 in (directory_size, directory_offset) or directory_size == 0:
-                return Ending.COMPLETE
-            stream.seek(position - directory_size)  # counted from the end: data may precede the archive
-            if stream.read(4) == _DIRECTORY_HEADER:
-                return Ending.COMPLETE
+            directory = _directory(stream, tail[position - start :], position)
+            if directory is None:
+                return FileEnding.COMPLETE
+            if _at(stream, directory.start, 4) == _DIRECTORY_HEADER:
+                return FileEnding.GAPS if _has_gaps(stream, directory) else FileEnding.COMPLETE
     return beginning(head)
 
 
-def beginning(head: bytes) -> Ending:
-    """What the first bytes alone say. Nothing yet, or zeros (space reserved by the copier), may become a ZIP."""
+def beginning(head: bytes) -> FileEnding:
+    """Returns what the first bytes alone say.
+
+    No byte yet, or zeros (space reserved by the copier), may become a ZIP.
+    """
     may_become = any(start.startswith(head) or head.startswith(start) for start in _BEGINNINGS) or not head.strip(b"\0")
-    return Ending.INCOMPLETE if may_become else Ending.NOT_A_ZIP
+    return FileEnding.INCOMPLETE if may_become else FileEnding.NOT_A_ZIP
 
 
 def _end_record(tail: bytes, start: int, size: int) -> int | None:
-    """Position of an end record whose comment ends with the file and whose directory fits before it."""
+    """Returns the position of an end record whose comment ends with the file and whose directory fits before it."""
     found = tail.rfind(_END_RECORD)
     while found >= 0:
         if found + _END_SIZE <= len(tail):
@@ -55,3 +82,142 @@ def _end_record(tail: bytes, start: int, size: int) -> int | None:
                 return position
         found = tail.rfind(_END_RECORD, 0, found)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Directory:
+    """Where the directory lies, in bytes; ``shift`` is the size of what precedes the archive."""
+
+    start: int
+    size: int
+    shift: int
+
+    @classmethod
+    def ending_at(cls, end: int, size: int, offset: int) -> Self:
+        """Returns a directory by its end, from which it is counted: data may precede the archive."""
+        return cls(end - size, size, end - size - offset)
+
+
+def _directory(stream: BinaryIO, record: bytes, position: int) -> _Directory | None:
+    """Returns the directory by its end record, or None where there is none, or none that could be asked.
+
+    A ZIP64 record may stand between the two, also where the numbers of the older one would do (65,536 entries).
+    """
+    size, offset = struct.unpack_from("<II", record, 12)
+    record64 = position - _LOCATOR64_SIZE - _END64_SIZE
+    records = _at(stream, record64, _END64_SIZE + _LOCATOR64_SIZE)
+    if records.startswith(_END_RECORD64) and records[_END64_SIZE:].startswith(_LOCATOR64):
+        position = record64
+        size, offset = struct.unpack_from("<QQ", records, 40)
+    elif _IN_ZIP64 in (size, offset):
+        return None
+    return _Directory.ending_at(position, size, offset) if 0 < size <= position else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """One member as the directory has it: where its header is, and how many bytes it has, as stored and unpacked."""
+
+    header: int
+    packed: int
+    unpacked: int
+    is_stored: bool
+
+    @classmethod
+    def of(cls, fields: tuple[Any, ...], extra: bytes, shift: int) -> Self:
+        """Returns the member that an entry of the directory describes."""
+        wide = _zip64_extra(extra)
+        sizes = []
+        for value in (fields[9], fields[8], fields[16]):
+            if value == _IN_ZIP64 and len(wide) >= 8:  # noqa: PLR2004  (eight bytes for each field that needs them)
+                (value,), wide = struct.unpack_from("<Q", wide), wide[8:]  # noqa: PLW2901
+            sizes.append(value)
+        return cls(header=sizes[2] + shift, packed=sizes[1], unpacked=sizes[0], is_stored=fields[4] == 0)
+
+
+def _has_gaps(stream: BinaryIO, directory: _Directory) -> bool:
+    """Whether there is nothing yet where the directory or its members should be."""
+    members: list[_Member] = []
+    for window in _windows(stream, directory):
+        found, is_whole = _members(window, directory.shift)
+        if not is_whole:
+            return True
+        members += found
+    step = max(1, len(members) // _MAX_MEMBERS)
+    if any(_at(stream, member.header, 4) == _NOTHING for member in members[::step]):
+        return True
+    return any(_is_gap(start, stop, members) for start, stop in _holes(stream.fileno(), directory.start))
+
+
+def _windows(stream: BinaryIO, directory: _Directory) -> Iterator[bytes]:
+    """Yields the directory, or evenly spread pieces of one that is long; each begins with an entry."""
+    if directory.size <= _WINDOW_BYTES * _MAX_WINDOWS:
+        yield _at(stream, directory.start, directory.size)
+        return
+    stride = (directory.size - _WINDOW_BYTES) // (_MAX_WINDOWS - 1)
+    for number in range(_MAX_WINDOWS):
+        window = _at(stream, directory.start + number * stride, _WINDOW_BYTES)
+        first = window.find(_DIRECTORY_HEADER)
+        yield window[max(0, first) :]
+
+
+def _members(window: bytes, shift: int) -> tuple[list[_Member], bool]:
+    """Returns the members that a piece of the directory lists, and False where it goes over into nothing."""
+    found: list[_Member] = []
+    position = 0
+    while position + _ENTRY.size <= len(window):
+        fields = _ENTRY.unpack_from(window, position)
+        if fields[0] != _DIRECTORY_HEADER:
+            return found, fields[0] != _NOTHING
+        name, extra, comment = fields[10:13]
+        position += _ENTRY.size + name
+        found.append(_Member.of(fields, window[position : position + extra], shift))
+        position += extra + comment
+    return found, True
+
+
+def _zip64_extra(extra: bytes) -> bytes:
+    """Returns the extra field that holds what does not fit into four bytes."""
+    position = 0
+    while position + 4 <= len(extra):
+        kind, size = struct.unpack_from("<2H", extra, position)
+        if kind == _EXTRA_ZIP64:
+            return extra[position + 4 : position + 4 + size]
+        position += 4 + size
+    return b""
+
+
+def _holes(descriptor: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yields ranges before ``end`` for which the filesystem keeps nothing; none where it does not tell."""
+    position = 0
+    for _ in range(_MAX_HOLES):
+        try:
+            start = os.lseek(descriptor, position, os.SEEK_HOLE)
+            if start >= end:
+                return
+            position = os.lseek(descriptor, start, os.SEEK_DATA)
+        except OSError:  # SEEK_HOLE is not known here; or nothing but a hole is left
+            return
+        yield start, min(position, end)
+
+
+def _is_gap(start: int, stop: int, members: list[_Member]) -> bool:
+    """Whether a hole cannot be data.
+
+    What is stored may well be zeros (a black BMP, kept sparse by ``cp`` or the filesystem); what is packed is so only
+    where a lot of the same comes out.
+    """
+    for member in members:
+        if start <= member.header < stop:
+            return True
+        first, last = max(start, member.header), min(stop, member.header + 30 + member.packed)
+        if first < last and not member.is_stored and (last - first) * _LEAST_FROM_ZEROS > member.unpacked:
+            return True
+    return False
+
+
+def _at(stream: BinaryIO, position: int, size: int) -> bytes:
+    """Returns so many bytes from a position, fewer where the file ends."""
+    if position < 0:
+        return b""
+    return os.pread(stream.fileno(), size, position)

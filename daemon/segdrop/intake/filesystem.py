@@ -1,4 +1,4 @@
-"""Which filesystem holds a folder: network mounts give no events and settle more slowly.
+"""The filesystem that holds a folder: network mounts give no events and settle more slowly.
 
 /proc/self/mountinfo is described in proc(5).
 """
@@ -14,7 +14,7 @@ NETWORK_SETTLE_SECONDS = 15.0
 
 
 def type_of(folder: Path, mountinfo: Path = _MOUNTINFO) -> str | None:
-    """The type of the innermost mount above ``folder``; None where the system does not tell."""
+    """Returns the type of the innermost mount above ``folder``, or None where the system does not tell."""
     try:
         lines = mountinfo.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
@@ -32,9 +32,10 @@ def type_of(folder: Path, mountinfo: Path = _MOUNTINFO) -> str | None:
 
 
 def is_network(filesystem: str | None) -> bool:
+    """Whether a type of filesystem is that of a network mount."""
     return filesystem is not None and _NETWORK.match(filesystem) is not None
 
 
 def _unescaped(text: str) -> str:
-    """Spaces and such are octal in mountinfo."""
+    """Returns a path from mountinfo, in which spaces and such are octal."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), text)

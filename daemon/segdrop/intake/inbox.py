@@ -4,28 +4,47 @@ All of this is memory that a restart rebuilds by looking again; nothing here is 
 """
 
 import stat
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 
-from segdrop import logs
+from segdrop import durable, logs, regular_files
+from segdrop.codes import Code
 from segdrop.errors import Issue
 from segdrop.intake import ending as ending_of_file
-from segdrop.intake import names, settle
-from segdrop.intake.listing import Listing
+from segdrop.intake import names, near_misses, settle
+from segdrop.intake.late import LateRequests
+from segdrop.intake.listing import FolderListing, ListedNames
+from segdrop.intake.names import FileType, Order, Verb
+from segdrop.intake.settle import Stamp
 from segdrop.settings import IntakeSettings
+from segdrop.spool.job import Job, JobState
 
 _MAX_REPORTED_BYSTANDERS = 200
+_MAX_NEAR_MISSES = 10
+_WITHOUT_ZIP = "a request without its ZIP"
+_TOO_LATE = "came after its ZIP was claimed: touch it if it is for the next one, or remove it"
+
+
+class WaitsFor(StrEnum):
+    """Who has to do something before a ZIP can be taken."""
+
+    COPIER = "copier"  #: it is still arriving, or may be
+    US = "us"  #: the checks, a slot, disk space
+    PEOPLE = "people"  #: nothing will change by itself
 
 
 @dataclass(frozen=True, slots=True)
-class Inspection:
-    """The cheap check's answer about one arrival."""
+class QuickCheckAnswer:
+    """The quick check's answer about one arrival."""
 
     issues: list[Issue]
     accepted: bool
     priority: int = 0
     cache_bytes: int = 0  #: disk space for the decoded images
+    is_slow: bool = False  #: it took too long to say any of this: the full check has to
 
 
 @dataclass(slots=True)
@@ -35,156 +54,291 @@ class Arrival:
     name: str
     sidecar_name: str | None
     observation: settle.Observation
-    ending: settle.Ending | None = None
+    ending: settle.FileEnding | None = None
     settled: bool = False
-    inspection: Inspection | None = None
+    quick_check: QuickCheckAnswer | None = None
     reason: str = ""  #: why it waits
-    reader_kills: int = 0  #: how often the cheap check was ended from outside at this ZIP
+    waits_for: WaitsFor = WaitsFor.COPIER
+    obstacle: str = ""  #: why it can go neither with its request nor without it
+    remarks: tuple[Issue, ...] = ()  #: further issues of its answer, about requests that missed its name
+    reader_kills: int = 0  #: how often the quick check was ended from outside at this ZIP
+    job_id: str | None = None  #: once it is claimed
 
     @property
     def order(self) -> tuple[int, int, str]:
-        priority = self.inspection.priority if self.inspection else 0
+        """The place among arrivals: the higher priority first, then first come, then by name."""
+        priority = self.quick_check.priority if self.quick_check else 0
         return (-priority, self.observation.archive.ctime_ns, self.name)
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    name: str
-    stamp: settle.Stamp
+class _Seen:
+    """What one look at a name found, with a stamp where it is a regular file."""
+
+    type: FileType
+    stamp: Stamp | None = None
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether it is a file whose content may be read."""
+        return self.type is FileType.REGULAR
 
 
 class Inbox:
-    """Scans one folder; remembers, between scans, since when each file has been unchanged."""
+    """Scans one folder, and remembers between scans since when each file has been unchanged."""
 
     def __init__(
         self,
         folder: Path,
         settings: IntakeSettings,
-        read_ending: Callable[[Path], settle.Ending] = ending_of_file.read,
+        read_ending: Callable[[Path], settle.FileEnding] = ending_of_file.read,
+        late_path: Path | None = None,
     ) -> None:
+        """``late_path`` is the file that keeps which requests came too late."""
         self.folder = folder
         self.arrivals: dict[str, Arrival] = {}
         self.bystanders: dict[str, str] = {}  #: name → why it is left alone
-        self.paused = False  #: somebody put PAUSE into the inbox
-        self.cancels: list[str] = []  #: jobs that somebody asked to end
-        self.retries: list[str] = []  #: jobs that somebody asked to run again
+        self.orders: list[Order] = []  #: the jobs that people ask to cancel or to run again
+        self.late: list[tuple[str, Issue]] = []  #: job → what its answer has to say about a request that came too late
+        self._pauses: list[str] = []
         self._settings = settings
         self._read_ending = read_ending
-        self._listing = Listing(folder)
+        self._listing = FolderListing(folder)
+        self._listed = ListedNames()
+        self._late = LateRequests(late_path, settings.settle_seconds)
+        # since the last scan:
+        self._claimed_without: list[str] = []  #: ZIPs that were claimed without a request
+        self._passed_over: set[str] = set()  #: requests that lay there when a ZIP of their name was claimed
+        self._reserved: dict[str, str] = {}  #: request → the job that it has yet to follow
+        self._said: dict[str, str] = {}
+        self._refused: dict[str, str] = {}  #: orders
 
-    def scan(self, now: float) -> None:
-        """Look at every ZIP and every request. OSError if the folder itself cannot be read."""
-        listed = self._listing.names()
-        bystanders: dict[str, str] = {}
-        sidecars = self._sidecars(listed.sidecars, bystanders)
+    @property
+    def paused(self) -> bool:
+        """Whether there is a PAUSE in the inbox."""
+        return bool(self._pauses)
+
+    def scan(self, now: float, at_work: Collection[Job] = ()) -> None:
+        """Look at every ZIP and every request. Raises OSError if the folder itself cannot be read.
+
+        ``at_work`` are the jobs that have been claimed and not yet answered.
+        """
+        listed = self._listed = self._listing.names()
+        self.bystanders = listed.bystanders | listed.pairing.left
+        self.bystanders |= dict.fromkeys(listed.pairing.alone, _WITHOUT_ZIP)
+        requests = {name: seen for name in listed.requests if (seen := self._look(name))}
+        self.bystanders |= {
+            name: names.irregular_request(seen.type) for name, seen in requests.items() if not seen.is_regular
+        }
+        self._reserved = _reserved(requests, at_work)
+        self.bystanders |= {name: f"the request of {job}, to be moved there" for name, job in self._reserved.items()}
+        self._look_for_late_ones(requests, at_work, now)
         arrivals = {}
         for name in listed.archives:
-            if stamp := _regular(self.folder / name):
-                sidecar = sidecars.pop(names.stem(name), None)
-                arrivals[name] = self._update(_Entry(name, stamp), sidecar, now)
+            if (seen := self._look(name)) and seen.stamp:
+                arrivals[name] = self._update(name, seen.stamp, requests, now)
         for name in self.arrivals.keys() - arrivals.keys():
             logs.get().debug("file.gone", file=name)
         self.arrivals = arrivals
-        self.paused = names.PAUSE_NAME in listed.controls
-        self.cancels = names.targets(listed.controls, names.CANCEL_SUFFIX)
-        self.retries = names.targets(listed.controls, names.RETRY_SUFFIX)
-        bystanders |= dict.fromkeys((entry.name for entry in sidecars.values()), "a request without its ZIP")
-        self.bystanders = listed.bystanders | bystanders
+        self._pauses = [order.name for order in listed.orders if order.verb is Verb.PAUSE]
+        self.orders = [order for order in listed.orders if order.verb is not Verb.PAUSE]
+        self._say_what_is_left_alone()
         logs.get().debug("inbox.scanned", archives=len(arrivals), others=len(self.bystanders))
 
     def next_due(self, now: float) -> float:
-        """Seconds until the next scan is worth while. What is overdue cannot be read: a scan like any other will do."""
+        """Returns the seconds until the next scan is worth while.
+
+        What is overdue cannot be read: a scan like any other will do.
+        """
         waits = [self._remaining(arrival, now) for arrival in self.arrivals.values() if not arrival.settled]
         return max(0.05, min([self._settings.scan_seconds, *(wait for wait in waits if wait > 0)]))
 
     def forget(self, arrival: Arrival) -> None:
-        """It was claimed, or is gone."""
+        """Forget an arrival that was claimed, or is gone."""
         self.arrivals.pop(arrival.name, None)
+        if arrival.job_id is None:
+            return
+        if arrival.sidecar_name is None:
+            self._claimed_without.append(arrival.name)
+        left = self._listed.pairing.left
+        self._passed_over |= {name for name in left if names.key(name) == names.key(arrival.name)}
 
     def postpone(self, arrival: Arrival, reason: str) -> None:
-        """It cannot be read at the moment: it starts anew at the next scan."""
+        """Let an arrival that cannot be read or taken start anew at the next scan. It need not ever succeed."""
         arrival.settled = False
         arrival.ending = None
-        arrival.inspection = None
-        self._wait(arrival, reason)
+        arrival.quick_check = None
+        self._wait(arrival, reason, WaitsFor.PEOPLE)
 
     def hold(self, arrival: Arrival, reason: str) -> None:
-        """It has to wait for a while."""
-        self._wait(arrival, reason)
+        """Let an arrival wait for a while."""
+        self._wait(arrival, reason, WaitsFor.US)
 
-    def to_inspect(self) -> list[Arrival]:
-        return sorted((a for a in self.arrivals.values() if a.settled and a.inspection is None), key=lambda a: a.order)
+    def to_check(self) -> list[Arrival]:
+        """Returns the settled arrivals that the quick check has not seen, in their order."""
+        return sorted((a for a in self.arrivals.values() if a.settled and a.quick_check is None), key=lambda a: a.order)
 
     def rejected(self) -> list[Arrival]:
-        return [a for a in self.arrivals.values() if a.inspection and not a.inspection.accepted]
+        """Returns the arrivals in which the quick check found a fault."""
+        return [a for a in self.arrivals.values() if a.quick_check and not a.quick_check.accepted]
 
     def ready(self) -> list[Arrival]:
-        """What passed the cheap check, first to be served first."""
+        """Returns the arrivals that passed the quick check, in the order in which they are served."""
         return sorted(
-            (a for a in self.arrivals.values() if a.inspection and a.inspection.accepted),
+            (a for a in self.arrivals.values() if a.quick_check and a.quick_check.accepted),
             key=lambda a: a.order,
         )
 
     def unsettled(self) -> bool:
         """Whether anything may still become a job by itself."""
-        return any(not a.reason.startswith("unreadable") for a in self.arrivals.values())
+        return any(a.quick_check is not None or a.waits_for is not WaitsFor.PEOPLE for a in self.arrivals.values())
+
+    def settling(self) -> bool:
+        """Whether anything is yet to be looked at, by itself."""
+        return any(a.quick_check is None and a.waits_for is not WaitsFor.PEOPLE for a in self.arrivals.values())
 
     def reported_bystanders(self) -> Iterable[tuple[str, str]]:
-        return list(self.bystanders.items())[:_MAX_REPORTED_BYSTANDERS]
+        """Returns files that are left alone, with the reasons, as many as a status shows."""
+        return islice(self.bystanders.items(), _MAX_REPORTED_BYSTANDERS)
 
-    def _sidecars(self, listed: list[str], bystanders: dict[str, str]) -> dict[str, _Entry]:
-        """By stem; a second one for the same stem is a bystander."""
-        sidecars: dict[str, _Entry] = {}
-        for name in listed:
-            if stamp := _regular(self.folder / name):
-                entry = sidecars.setdefault(names.stem(name), _Entry(name, stamp))
-                if entry.name != name:
-                    bystanders[name] = f"a second request beside {entry.name}"
-        return sidecars
+    def left_behind(self) -> dict[str, str]:
+        """Returns all files of people's that lie there without an answer, with the reasons."""
+        waiting = {name: arrival.reason for name, arrival in self.arrivals.items()}
+        others = {name: why for name, why in self.bystanders.items() if name not in self._listed.of_no_concern}
+        return waiting | others | dict.fromkeys(self._pauses, "no job is started while it is there")
 
-    def _update(self, entry: _Entry, sidecar: _Entry | None, now: float) -> Arrival:
-        known = self.arrivals.get(entry.name)
-        observation = settle.observe(
-            known.observation if known else None, entry.stamp, sidecar.stamp if sidecar else None, now
+    # orders
+
+    def refuse(self, order: Order, reason: str) -> None:
+        """Let an order that cannot be obeyed stay, and keep the reason for the status."""
+        self.bystanders = {order.name: reason} | self.bystanders
+        if self._refused.get(order.name) != reason:
+            self._refused[order.name] = reason
+            logs.get().warning("file.ignored", file=order.name, reason=reason)
+
+    def take(self, order: Order) -> bool:
+        """Give an order the name under which it is taken away, whatever the case it was typed in.
+
+        Returns False if it is gone, or cannot be renamed.
+        """
+        if order.name == order.canonical_name:
+            return True
+        try:
+            durable.move(self.folder / order.name, self.folder / order.canonical_name)
+        except FileNotFoundError:
+            return False
+        except OSError as error:  # of this one file: all others are taken
+            self.refuse(order, f"cannot be renamed: {error.strerror}")
+            return False
+        return True
+
+    # requests
+
+    def _look_for_late_ones(self, requests: Mapping[str, _Seen], at_work: Collection[Job], now: float) -> None:
+        """Find requests of jobs that had none, see :mod:`segdrop.intake.late`."""
+        jobs = [job for job in at_work if job.sidecar_name is None and not job.retry_of]
+        without = [*self._claimed_without, *(job.input_name for job in jobs)]
+        listed = dict.fromkeys(self._listed.requests) | {name: seen.stamp for name, seen in requests.items()}
+        self._late.look(listed, self._passed_over | self._listed.pairing.meant_for_earlier(without), now)
+        self._claimed_without, self._passed_over = [], set()
+        late = [name for name, seen in requests.items() if (name, seen.stamp) in self._late]
+        self.bystanders |= dict.fromkeys(late, _TOO_LATE)
+        self.late = [
+            (job.id, Issue.of(Code.REQUEST_LATE, _late_message(name, job), files=[name]))
+            for job in jobs
+            for name in late
+            if names.key(name) == names.key(job.input_name)
+        ]
+
+    def _obstacle(self, name: str, sidecar: str | None, seen: _Seen | None) -> str:
+        """Returns why a ZIP cannot go with its request, nor without it, or "" where it can."""
+        if sidecar is None:
+            return self._listed.pairing.uncertain.get(name, "")
+        if seen is None:
+            return ""
+        if not seen.is_regular:
+            return f"its request {sidecar} cannot be taken: {names.irregular_request(seen.type)}"
+        if job := self._reserved.get(sidecar):
+            return f"{sidecar} is the request of {job}, and could not be moved there yet"
+        if (sidecar, seen.stamp) in self._late:
+            return f"{sidecar} came too late for an earlier ZIP: touch it if it is for this one, or remove it"
+        return ""
+
+    def _near_misses(self, name: str, sidecar: str | None) -> tuple[Issue, ...]:
+        """Returns issues for files that look like a request of this ZIP and are none, where it has none."""
+        if sidecar is not None:
+            return ()
+        like, pairing = self._listed.like_requests, self._listed.pairing
+        paired = set(pairing.requests.values())
+        told = {other for other in pairing.left if names.key(other) == names.key(name)}  # they have the name itself
+        proper = f"{name.rpartition('.')[0]}.json"
+        near = [*like.get(near_misses.core(names.stem(name)), []), *like.get("", [])]
+        missed = [other for other in near if other not in paired | told]
+        for other in missed:
+            self.bystanders[other] = f"{other} is not read: if it is the request of {name}, call it {proper}"
+        return tuple(
+            Issue.of(Code.REQUEST_NEAR_MISS, f"{other} lay beside {name} and was not read", files=[other])
+            for other in missed[:_MAX_NEAR_MISSES]
         )
+
+    # arrivals
+
+    def _update(self, name: str, stamp: Stamp, requests: Mapping[str, _Seen], now: float) -> Arrival:
+        """Returns the arrival of a ZIP after one more look at it."""
+        sidecar = self._listed.pairing.requests.get(name)
+        seen = requests.get(sidecar) if sidecar else None
+        known = self.arrivals.get(name)
+        progress = self._progress(name)
+        said = known.obstacle if known else ""
+        observation = settle.observe(
+            known.observation if known else None,
+            stamp,
+            seen.stamp if seen else None,
+            now,
+            progress.stamp if progress else None,
+        )
+        if known is not None and known.obstacle:
+            observation = replace(observation, since=now)  # once that is gone, people may still be at it
         if known is None or observation is not known.observation:
             if known is None:
-                logs.get().info("file.seen", file=entry.name, bytes=entry.stamp.size)
-            known = Arrival(entry.name, sidecar.name if sidecar else None, observation, reason="arriving")
-        if not known.settled:
+                logs.get().info("file.seen", file=name, bytes=stamp.size)
+            known = Arrival(name, sidecar if seen else None, observation, reason="arriving")
+        known.remarks = self._near_misses(name, sidecar if seen else None)
+        if obstacle := self._obstacle(name, sidecar, seen):
+            known.obstacle = obstacle
+            known.reason = said
+            self.postpone(known, obstacle)
+        elif not known.settled:
             self._settle(known, now)
         return known
 
+    def _progress(self, name: str) -> _Seen | None:
+        """Returns the file that a downloader keeps beside the ZIP or its request while it is at work."""
+        for whole in (name, f"{name.rpartition('.')[0]}.json"):
+            if (beside := self._listed.in_progress.get(names.caseless(whole))) and (seen := self._look(beside)):
+                return seen
+        return None
+
     def _settle(self, arrival: Arrival, now: float) -> None:
+        """Let an arrival settle if it has been unchanged for long enough."""
         if self._remaining(arrival, now) > 0:
             return
         if arrival.ending is None:
             try:
                 if arrival.sidecar_name is not None:  # before any child is started that could not read it either
-                    (self.folder / arrival.sidecar_name).open("rb").close()
+                    regular_files.open_binary(self.folder / arrival.sidecar_name).close()
                 arrival.ending = self._read_ending(self.folder / arrival.name)
             except FileNotFoundError:
                 return
             except OSError as error:
-                self._wait(arrival, f"unreadable: {error.strerror}")
+                self._wait(arrival, f"unreadable: {error.strerror}", WaitsFor.PEOPLE)
                 return
         if self._remaining(arrival, now) > 0:
-            self._wait(arrival, "looks incomplete: still arriving, or cut off")
+            self._wait(arrival, _why_it_may_be_arriving(arrival), WaitsFor.COPIER)
             return
         arrival.settled = True
-        if not arrival.reason.startswith("unreadable"):  # that stays until a check has read it
-            arrival.reason = "to be checked"
-        if arrival.ending is settle.Ending.NOT_A_ZIP:
-            message = f"{arrival.name} does not begin like a ZIP"
-            arrival.inspection = Inspection(
-                [Issue.of("archive.not_a_zip", message, files=[arrival.name])], accepted=False
-            )
-        elif arrival.ending is settle.Ending.INCOMPLETE:
-            size = arrival.observation.archive.size
-            message = f"{arrival.name} ({size} bytes) has no complete directory, and has not changed for a while"
-            arrival.inspection = Inspection(
-                [Issue.of("archive.truncated", message, files=[arrival.name])], accepted=False
-            )
+        if arrival.waits_for is not WaitsFor.PEOPLE:  # that stays until a check has read it
+            arrival.waits_for, arrival.reason = WaitsFor.US, "to be checked"
 
     def _remaining(self, arrival: Arrival, now: float) -> float:
         return settle.remaining_seconds(
@@ -195,19 +349,64 @@ class Inbox:
             incomplete_seconds=self._settings.incomplete_seconds,
         )
 
+    def _look(self, name: str) -> _Seen | None:
+        """Returns what lies under a name, or None for what is gone since it was listed: withdrawn."""
+        try:
+            status = (self.folder / name).lstat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:  # of this one file: the folder has just been listed
+            self.bystanders[name] = f"unreadable: {error.strerror}"
+            return _Seen(FileType.UNKNOWN)
+        if not stat.S_ISREG(status.st_mode):
+            return _Seen(names.file_type(status.st_mode))
+        return _Seen(FileType.REGULAR, settle.stamp_of(status))
+
+    # what is said
+
+    def _say_what_is_left_alone(self) -> None:
+        """Log each file that was meant for us once, and again where the reason is another.
+
+        These files come first on the board, which does not show all of ten thousand.
+        """
+        meant = {*self._listed.addressed, *self._listed.pairing.left}
+        usual = self._listed.bystanders | dict.fromkeys(self._listed.pairing.alone, _WITHOUT_ZIP)
+        said = {}
+        for name, reason in self.bystanders.items():
+            if name in meant or reason != usual.get(name):
+                said[name] = reason
+                if self._said.get(name) != reason:
+                    logs.get().warning("file.ignored", file=name, reason=reason)
+        self._said = said
+        self.bystanders = said | self.bystanders
+        there = {order.name for order in self.orders}
+        self._refused = {name: reason for name, reason in self._refused.items() if name in there}
+
     @staticmethod
-    def _wait(arrival: Arrival, reason: str) -> None:
+    def _wait(arrival: Arrival, reason: str, waits_for: WaitsFor) -> None:
+        arrival.waits_for = waits_for
         if arrival.reason != reason:
             arrival.reason = reason
             logs.get().warning("file.waiting", file=arrival.name, reason=reason)
 
 
-def _regular(path: Path) -> settle.Stamp | None:
-    """The stamp of a regular file; None for anything else, and for what is gone since it was listed: withdrawn."""
-    try:
-        status = path.lstat()
-    except FileNotFoundError:
-        return None
-    if not stat.S_ISREG(status.st_mode):
-        return None
-    return settle.Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+def _reserved(requests: Mapping[str, _Seen], at_work: Collection[Job]) -> dict[str, str]:
+    """Returns requests that could not follow their ZIP yet: they are open on a share, or the claim was cut off."""
+    expected = {(job.sidecar_name, job.sidecar_identity): job.id for job in at_work if job.state is JobState.CLAIMED}
+    there = {name: seen.stamp.identity for name, seen in requests.items() if seen.stamp}
+    return {name: expected[name, identity] for name, identity in there.items() if (name, identity) in expected}
+
+
+def _late_message(name: str, job: Job) -> str:
+    return f"{name} came after {job.input_name} had been claimed, and was not used"
+
+
+def _why_it_may_be_arriving(arrival: Arrival) -> str:
+    """Returns the reason why an arrival has to be unchanged for longer."""
+    match arrival.ending:
+        case settle.FileEnding.INCOMPLETE:
+            return "looks incomplete: still arriving, or cut off"
+        case settle.FileEnding.GAPS:
+            return "looks incomplete: parts in the middle are missing, still arriving"
+        case settle.FileEnding.COMPLETE | settle.FileEnding.NOT_A_ZIP | None:
+            return "a download beside it is not finished: still arriving"

@@ -1,4 +1,4 @@
-"""Which number format this host is faster with, and still right: found by a second of its own work.
+"""Calibration: the number format that this host is faster with, and still right, found by a second of its own work.
 
 Flags say what a processor has, not what a library makes of it, nor what a hypervisor does to it.
 """
@@ -21,18 +21,19 @@ _MOST_ERROR = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Of bf16 against fp32."""
+    """The speed and the error of bf16 compared with fp32."""
 
     speedup: float  #: times as fast, forward and backward
     relative_error: float  #: of the worst layer's output, by norms
 
     @property
     def favours_bf16(self) -> bool:
+        """Whether bf16 is faster, and right to its own precision."""
         return self.speedup > 1 and self.relative_error <= _MOST_ERROR
 
 
 def calibrate() -> Calibration:
-    """Time real layers in both formats in turn, at the number of threads that is set."""
+    """Times real layers in both formats in turn, at the number of threads that is set, and compares their outputs."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         layers = [_layer(*shape) for shape in _LAYERS]
@@ -50,7 +51,7 @@ def calibrate() -> Calibration:
 
 
 def read(entry: dict[str, Any]) -> Calibration | None:
-    """What was measured before, as it was written down; ``None`` if there is nothing, or something else."""
+    """Reads a measurement that was written down; returns None if there is nothing, or something else."""
     try:
         return Calibration(float(entry["speedup"]), float(entry["relative_error"]))
     except (KeyError, TypeError, ValueError):
@@ -75,7 +76,7 @@ def _error(layer: nn.Conv2d, features: Tensor) -> float:
 
 
 def _seconds(layer: nn.Conv2d, features: Tensor, *, bf16: bool) -> float:
-    """Of CPU time, all threads together, which others who want the CPU disturb less; and the least of some rounds."""
+    """Returns the CPU time of all threads together, which is disturbed less by other programs than the clock's."""
     started = time.process_time()
     _forward(layer, features, bf16=bf16).sum().backward()  # type: ignore[no-untyped-call]
     return time.process_time() - started

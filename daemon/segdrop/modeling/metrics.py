@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segdrop.dataset.classes import IGNORE
+from segdrop.dataset.classes.assignment import IGNORE
 
 Matrix = npt.NDArray[np.int64]
 
 
 def confusion_matrix(truth: npt.NDArray[np.integer], prediction: npt.NDArray[np.integer], num_classes: int) -> Matrix:
-    """(C, C) counts, rows = truth; pixels whose truth is IGNORE are left out. Arrays of equal shape."""
+    """Counts pixels by truth (rows) and prediction: (C, C). Both arrays have one shape; IGNORE in truth is left out."""
     counted = truth != IGNORE
     flat = truth[counted].astype(np.int64) * num_classes + prediction[counted]
     return np.bincount(flat, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 def summarize(matrix: Matrix, classes: list[str]) -> dict[str, Any]:
-    """All metrics of a confusion matrix (C, C), as JSON values."""
+    """Returns all metrics of a confusion matrix (C, C), as JSON values."""
     hits = np.diag(matrix).astype(np.float64)
     true, predicted = matrix.sum(axis=1), matrix.sum(axis=0)
     iou = _ratio(hits, true + predicted - hits)
@@ -50,7 +50,7 @@ def summarize(matrix: Matrix, classes: list[str]) -> dict[str, Any]:
 
 
 def _baseline(true: npt.NDArray[np.int64], classes: list[str]) -> dict[str, Any]:
-    """What always answering the most frequent class of this split would score."""
+    """Returns the score of a model that always answers the most frequent class of the split."""
     most = int(true.argmax())
     share = _share(float(true[most]), float(true.sum()))
     present = int((true > 0).sum())

@@ -1,12 +1,11 @@
-"""uint8 pixels to what the published weights were trained on (torchvision's presets)."""
+"""Normalisation of uint8 pixels, as for the published weights (torchvision's presets)."""
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
+from segdrop.architectures import MEAN, STD
 
 # (x / 255 - mean) / std as one multiplication and one addition
 _SCALE = torch.tensor([1 / (255 * std) for std in STD])
@@ -14,6 +13,6 @@ _OFFSET = torch.tensor([-mean / std for mean, std in zip(MEAN, STD, strict=True)
 
 
 def to_input(images: npt.NDArray[np.uint8]) -> Tensor:
-    """Images (N, H, W, 3) uint8 as (N, 3, H, W) float32 in channels_last memory: no copy is rearranged."""
+    """Returns images (N, H, W, 3) uint8 as (N, 3, H, W) float32 in channels_last memory: no copy is rearranged."""
     pixels = torch.from_numpy(np.ascontiguousarray(images)).float()
     return pixels.mul_(_SCALE).add_(_OFFSET).permute(0, 3, 1, 2)

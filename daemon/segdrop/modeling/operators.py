@@ -1,4 +1,4 @@
-"""Make ``import torchvision`` work beside a CPU-only torch.
+"""Makes ``import torchvision`` work beside a CPU-only torch.
 
 torchvision's x86-64 wheel from PyPI is linked against a CUDA torch. Beside a CPU-only torch its C++ library does
 not load, and the import stops with ``operator torchvision::nms does not exist``, because Python code registers
@@ -20,7 +20,7 @@ _SCHEMAS = {
 
 
 def import_torchvision(name: str = "torchvision") -> ModuleType:
-    """Import torchvision, or a module of it."""
+    """Imports torchvision, or a module of it, and returns it."""
     try:
         return importlib.import_module(name)
     except RuntimeError as error:
@@ -31,7 +31,7 @@ def import_torchvision(name: str = "torchvision") -> ModuleType:
 
 
 def declare_missing() -> list[str]:
-    """Declare the schemas that are not there; returns their names."""
+    """Declares the schemas of operators that are missing; returns their names."""
     declared = []
     for name, schema in _SCHEMAS.items():
         if not _exists(name):

@@ -1,4 +1,4 @@
-"""How the host computes: where, on how many threads, in which number format."""
+"""The host that computes: its device, number of threads, and number format."""
 
 import os
 import platform
@@ -11,13 +11,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from segdrop.codes import Code
 from segdrop.errors import DataError, Issue
 from segdrop.modeling.calibration import Calibration, calibrate
+from segdrop.processor import has_native_bf16
 
 Precision = Literal["fp32", "bf16"]
 
-#: Native bf16 arithmetic. AVX-512 without it emulates bf16, 3-4 times slower than fp32 (oneDNN, "Data Types").
-_NATIVE_BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 CPU = torch.device("cpu")
 _CPUINFO = Path("/proc/cpuinfo")
 _CGROUP = Path("/sys/fs/cgroup")
@@ -26,7 +26,7 @@ _MEMBERSHIP = Path("/proc/self/cgroup")
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What training computes with."""
+    """The device, the threads and the number format that training computes with."""
 
     precision: Precision
     threads: int
@@ -35,20 +35,21 @@ class Host:
 
     @property
     def name(self) -> str:
-        """What measurements on it depend on, whatever is measured."""
+        """A name of all that measurements on it depend on, whatever is measured."""
         name = host_name(self.threads)
         return name if self.device == CPU else f"{torch.cuda.get_device_name(self.device)}, {name}"
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of convolutions and matrix products."""
+        """The type of convolutions and matrix products."""
         return torch.bfloat16 if self.precision == "bf16" else torch.float32
 
     def autocast(self) -> AbstractContextManager[object]:
+        """Returns the context in which layers compute in the number format."""
         return torch.autocast(self.device.type, self.dtype) if self.precision == "bf16" else nullcontext()
 
     def place(self, tensor: Tensor) -> Tensor:
-        """Where it is computed with; on the CPU, the tensor itself."""
+        """Returns a tensor on the device; on the CPU, the tensor itself."""
         return tensor.to(self.device, non_blocking=True)
 
 
@@ -58,7 +59,7 @@ def prepare_host(
     recall: Callable[[str], Calibration | None] | None = None,
     device: torch.device = CPU,
 ) -> Host:
-    """Choose, and set torch up for it. ``threads`` 0: as many as this process may use.
+    """Chooses how to compute and sets torch up for it. ``threads`` 0 are as many as this process may use.
 
     ``auto`` without native bf16 is fp32. With it, a CPU is calibrated, unless ``recall`` knows what came out before.
     The same bits for the same seed are a CPU's alone: on a GPU, the losses over pixels have no deterministic kernels.
@@ -81,25 +82,21 @@ def prepare_host(
 
 
 def choose_device(requested: Literal["cpu", "cuda", "auto"]) -> torch.device:
-    """``auto`` is CUDA's current device where torch has one; ``DataError`` where it was asked for and there is none."""
+    """Returns the device of a request; raises ``DataError`` where CUDA was asked for and there is none."""
     if requested == "cpu" or (requested == "auto" and not torch.cuda.is_available()):
         return CPU
     if not torch.cuda.is_available():
-        raise DataError([Issue.of("request.no_gpu", f"torch {torch.__version__} finds no CUDA device")])
+        raise DataError([Issue.of(Code.REQUEST_NO_GPU, f"torch {torch.__version__} finds no CUDA device")])
     return torch.device("cuda", torch.cuda.current_device())
 
 
 def host_name(threads: int) -> str:
-    """What measurements on its CPU depend on."""
+    """Returns a name of all that measurements on the CPU depend on."""
     return f"{threads} threads, {cpu_name()}, torch {torch.__version__}"
 
 
-def has_native_bf16(cpuinfo: Path = _CPUINFO) -> bool:
-    """Whether the CPU says so. Where there is no /proc/cpuinfo: no, which is slower and never wrong."""
-    return bool(_NATIVE_BF16_FLAGS & _cpu_field(cpuinfo, ("flags", "Features")))
-
-
 def cpu_name(cpuinfo: Path = _CPUINFO) -> str:
+    """Returns the model name of the CPU, or its kind where the system does not say more."""
     for line in _lines(cpuinfo):
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
@@ -107,14 +104,14 @@ def cpu_name(cpuinfo: Path = _CPUINFO) -> str:
 
 
 def available_threads(cgroup: Path = _CGROUP, membership: Path = _MEMBERSHIP) -> int:
-    """CPUs in the affinity mask, bounded by the cgroup's quota; the machine's count would oversubscribe both."""
+    """Counts the CPUs in the affinity mask, up to the cgroup's quota; the machine's count would oversubscribe both."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else torch.get_num_threads()
     quotas = [quota for quota in (_quota_v2(cgroup, membership), _quota_v1(cgroup, membership)) if quota]
     return max(1, min([allowed, *(int(quota) for quota in quotas)]))
 
 
 def _quota_v2(cgroup: Path, membership: Path) -> float | None:
-    """The least quota of this process's cgroup and those above it."""
+    """Returns the least quota of this process's cgroup and those above it, in CPUs."""
     quotas = []
     for folder in _own_groups(cgroup, membership, controller=""):
         limit, _, period = _text(folder / "cpu.max").partition(" ")
@@ -133,7 +130,7 @@ def _quota_v1(cgroup: Path, membership: Path) -> float | None:
 
 
 def _own_groups(top: Path, membership: Path, controller: str) -> Iterator[Path]:
-    """This process's cgroup and those above it, as mounted at ``top`` (cgroups(7), /proc/[pid]/cgroup)."""
+    """Yields this process's cgroup and those above it, as mounted at ``top`` (cgroups(7), /proc/[pid]/cgroup)."""
     own = ""
     for line in _lines(membership):
         _number, controllers, path = (*line.split(":", 2), "", "")[:3]
@@ -145,14 +142,6 @@ def _own_groups(top: Path, membership: Path, controller: str) -> Iterator[Path]:
         if folder == top:
             return
         folder = folder.parent
-
-
-def _cpu_field(cpuinfo: Path, names: tuple[str, ...]) -> set[str]:
-    for line in _lines(cpuinfo):
-        name, _, value = line.partition(":")
-        if name.strip() in names:
-            return set(value.split())
-    return set()
 
 
 def _lines(path: Path) -> list[str]:

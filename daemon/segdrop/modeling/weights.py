@@ -3,28 +3,25 @@
 Nothing here uses the network, and nothing is unpickled but plain tensors (``weights_only=True``).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from segdrop import catalog, logs, weights
+from segdrop import logs, weights_files
+from segdrop.codes import Code
 from segdrop.errors import DataError, Issue
+from segdrop.modeling.architectures import SegmentationModel
 
-_BACKBONE = "backbone."
-_AUXILIARY = "aux_classifier."
-#: one output a class: these are what a model for other classes cannot share
-_LAST_CONVOLUTIONS = ("classifier.4.", "aux_classifier.4.")
 #: BatchNorm's counter, which files from before torch 0.4.1 lack, and which inference does not use
 _COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True, slots=True)
 class Initialisation:
-    """What the model starts from, for the record."""
+    """The weights that a model starts from, for the record."""
 
     description: str
     file_name: str | None = None
@@ -33,9 +30,11 @@ class Initialisation:
 
     @property
     def is_pretrained(self) -> bool:
+        """Whether weights were loaded from a file."""
         return self.file_name is not None
 
     def to_json(self) -> dict[str, Any]:
+        """Returns the record as JSON values."""
         issues = [issue.to_json() for issue in self.issues]
         return {
             "description": self.description,
@@ -46,73 +45,74 @@ class Initialisation:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
+        """Reads the record that :meth:`to_json` returned."""
         issues = tuple(Issue.from_json(issue) for issue in value["issues"])
         return cls(value["description"], value["file_name"], value["sha256"], issues)
 
 
-def initialise(network: nn.Module, architecture: str, pretrained: str, dirs: list[Path]) -> Initialisation:
-    """Load what the request asks for: ``none``, ``auto`` (the best that is there), or a file's name.
+def initialise(model: SegmentationModel, architecture: str, pretrained: str, dirs: list[Path]) -> Initialisation:
+    """Loads the weights that a request asks for: ``none``, ``auto`` (the best that are there), or a file's name.
 
-    A file asked for by name that cannot be used is an error (``request.weights_not_found``); one that ``auto``
-    finds is passed over with a warning (``weights.mismatch``).
+    Raises ``DataError`` (``request.weights_not_found``) where a file that was asked for by name cannot be used; one
+    that ``auto`` finds is passed over with a warning (``weights.mismatch``).
     """
     if pretrained == "none":
         return Initialisation("random weights, as requested")
     if pretrained != "auto":
-        return _initialise_from(network, pretrained, dirs)
+        return _initialise_from(model, pretrained, dirs)
     issues: list[Issue] = []
-    for file in catalog.ARCHITECTURES[architecture].weights:
-        for path in weights.find_all(file.file_name, dirs):
-            loaded = load(network, path)
-            if isinstance(loaded, Initialisation):
-                return Initialisation(loaded.description, loaded.file_name, loaded.sha256, tuple(issues))
-            issues.append(Issue.of("weights.mismatch", f"{path.name}: {loaded}", files=[path.name]))
-    issues.append(Issue.of("weights.none", "no pretrained weights were found"))
+    for path in weights_files.candidates(pretrained, architecture, dirs):
+        loaded = load(model, path)
+        if isinstance(loaded, Initialisation):
+            return Initialisation(loaded.description, loaded.file_name, loaded.sha256, tuple(issues))
+        issues.append(Issue.of(Code.WEIGHTS_MISMATCH, f"{path.name}: {loaded}", files=[path.name]))
+    issues.append(Issue.of(Code.WEIGHTS_NONE, "no pretrained weights were found"))
     return Initialisation("random weights: no pretrained weights were found", issues=tuple(issues))
 
 
-def _initialise_from(network: nn.Module, name: str, dirs: list[Path]) -> Initialisation:
-    path = weights.find(name, dirs)
-    loaded = load(network, path) if path else "there is no such file in models/"
+def _initialise_from(model: SegmentationModel, name: str, dirs: list[Path]) -> Initialisation:
+    path = weights_files.find(name, dirs)
+    loaded = load(model, path) if path else "there is no such file in models/"
     if isinstance(loaded, str):
-        raise DataError([Issue.of("request.weights_not_found", f"{name}: {loaded}", files=[name])])
+        raise DataError([Issue.of(Code.REQUEST_WEIGHTS_NOT_FOUND, f"{name}: {loaded}", files=[name])])
     return loaded
 
 
-def load(network: nn.Module, path: Path) -> Initialisation | str:
-    """Load a file into the network; what was loaded, or why the network was left as it is."""
-    digest = weights.sha256(path)
-    if not weights.matches_name(digest, path.name):
-        return "its SHA-256 is not the one in its name"
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001  (a damaged file makes torch raise anything)
-        return f"it cannot be read ({type(error).__name__})"
-    part = load_state(network, content)
+def load(model: SegmentationModel, path: Path) -> Initialisation | str:
+    """Loads a file into a model; returns what was loaded, or in words why the model was left as it is."""
+    with path.open("rb") as stream:  # one file, although another may get its name meanwhile
+        digest = weights_files.sha256_of(stream)
+        if not weights_files.matches_name(digest, path.name):
+            return "its SHA-256 is not the one in its name"
+        stream.seek(0)
+        try:
+            content = torch.load(stream, map_location="cpu", weights_only=True)
+        except Exception as error:  # noqa: BLE001  (a damaged file makes torch raise anything)
+            return f"it cannot be read ({type(error).__name__})"
+    part = load_state(model, content)
     if part is None:
         return "its tensors do not fit the architecture"
     logs.get().info("weights.loaded", file=path.name, part=part, sha256=digest)
     return Initialisation(f"pretrained {part} ({path.name})", path.name, digest)
 
 
-def load_state(network: nn.Module, content: object) -> str | None:
-    """Copy weights into the network, all that a model for other classes can share.
+def load_state(model: SegmentationModel, content: object) -> str | None:
+    """Copy weights into a model, all that one for other classes can share.
 
-    ``content`` is a state_dict of a whole model, one of a backbone alone (torchvision's classification models),
-    or a ``model.pth`` of ours. Returns which part was loaded; None, and the network unchanged, unless every
-    tensor of that part is there in the right shape.
+    ``content`` is a ``model.pth`` of ours, or any state_dict that the architecture can read. Returns which part was
+    loaded; None, with the model unchanged, unless every tensor of that part is there in the right shape.
     """
-    given = _tensors(content)
-    target: Mapping[str, Tensor] = network.state_dict()
-    part = "model"
-    if not any(key.startswith(_BACKBONE) for key in given):
-        given = {_BACKBONE + key: value for key, value in given.items()}
-        part = "backbone"
-    fitting = {key: value for key, value in given.items() if key in target and target[key].shape == value.shape}
-    if any(key not in fitting for key in _required(target, given, part)):
+    target = model.network.state_dict()
+    foreign = model.read_weights(_tensors(content))
+    fitting = {
+        name: tensor
+        for name, tensor in foreign.tensors.items()
+        if name in target and target[name].shape == tensor.shape
+    }
+    if any(name not in fitting for name in foreign.required if not name.endswith(_COUNTER)):
         return None
-    network.load_state_dict({**target, **fitting})
-    return part
+    model.network.load_state_dict({**target, **fitting})
+    return foreign.part
 
 
 def _tensors(content: object) -> dict[str, Tensor]:
@@ -120,16 +120,3 @@ def _tensors(content: object) -> dict[str, Tensor]:
         return {}
     state: dict[Any, Any] = content["state_dict"] if isinstance(content.get("state_dict"), dict) else content
     return {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
-
-
-def _required(target: Mapping[str, Tensor], given: Mapping[str, Tensor], part: str) -> list[str]:
-    """The tensors without which a file is another architecture's. An auxiliary head may be missing as a whole."""
-    keys = [key for key in target if not key.endswith(_COUNTER)]
-    if part == "backbone":
-        return [key for key in keys if key.startswith(_BACKBONE)]
-    has_auxiliary = any(key.startswith(_AUXILIARY) for key in given)
-    return [
-        key
-        for key in keys
-        if not key.startswith(_LAST_CONVOLUTIONS) and (has_auxiliary or not key.startswith(_AUXILIARY))
-    ]

@@ -1,34 +1,48 @@
-"""``python -m segdrop.training SPEC``: one training run, told by a file, answering through files."""
+"""``python -m segdrop.training SPEC``: one training run, told by a file, answering through files.
 
+``ready`` instead of a spec does nothing but begin.
+"""
+
+import importlib
 import sys
 from pathlib import Path
 
-from segdrop import child
+from segdrop import child_runtime
+from segdrop.codes import Code
 from segdrop.errors import DataError, Exit, Issue
 from segdrop.spec import TrainingSpec
+from segdrop.training.question import refuse_what_is_answered
 
 #: what torch's allocators say (c10/core/impl/alloc_cpu.cpp, c10/cuda/CUDACachingAllocator.cpp)
 _NO_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "CUDA out of memory")
 
 
 def main() -> int:
+    """Runs the spec that the command line names, and returns the exit status."""
     if len(sys.argv) != 2:  # noqa: PLR2004  (the program's name and one argument)
         sys.stderr.write("usage: python -m segdrop.training SPEC\n")
         return Exit.USAGE
-    child.tie_to_parent()
-    spec = child.ordered(TrainingSpec.load, Path(sys.argv[1]))
+    if sys.argv[1] == "ready":
+        importlib.import_module("segdrop.training.loop")
+        return Exit.OK
+    child_runtime.tie_to_parent()
+    spec = child_runtime.ordered(TrainingSpec.load, Path(sys.argv[1]))
 
-    def body(stop: child.StopFlag) -> None:
+    def body(stop: child_runtime.StopFlag) -> None:
+        refuse_what_is_answered(spec)
         from segdrop.training.loop import train  # noqa: PLC0415  (torch takes seconds: signals are handled first)
 
+        child_runtime.begin(spec.error_path)
         try:
             train(spec, stop)
         except (MemoryError, RuntimeError) as error:
             if not isinstance(error, MemoryError) and not any(words in str(error) for words in _NO_MEMORY):
                 raise
-            raise DataError([Issue.of("train.out_of_memory", str(error)[:300] or "out of memory")]) from error
+            raise DataError([Issue.of(Code.TRAIN_OUT_OF_MEMORY, str(error)[:300] or "out of memory")]) from error
 
-    return child.run(body, job=spec.job, stage="train", error_path=spec.error_path, lock_path=spec.lock_path)
+    return child_runtime.run(
+        body, job=spec.job, stage="train", error_path=spec.error_path, lock_path=spec.lock_path, begins=False
+    )
 
 
 if __name__ == "__main__":

@@ -10,13 +10,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pydantic_core
 import torch
 from torch import Tensor, nn
 
 from segdrop import durable, logs
+from segdrop.dataset.report import CACHE_INDEX_NAME
+from segdrop.request import Request
 from segdrop.spec import TrainingSpec
 
 BEST_NAME = "best.pth"
+_PROBE_NAME = "room.tmp"
 _FORMAT = 5
 #: keys of the request that change nothing in the run
 _IRRELEVANT = {"priority", "force"}
@@ -24,7 +28,7 @@ _IRRELEVANT = {"priority", "force"}
 
 @dataclass(slots=True)
 class Progress:
-    """Where a run is: ``step`` of ``epoch`` comes next, both from 0; after the last step comes the validation."""
+    """The progress of a run: ``step`` of ``epoch`` comes next, both from 0; validation comes after the last step."""
 
     epoch: int = 0
     step: int = 0
@@ -36,12 +40,16 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
     seconds_spent: float = 0.0  #: all in all, by every process of the run
     estimated_seconds: float = 0.0  #: of the whole run, before its first step
-    plan: dict[str, Any] | None = None  #: see ``plan.Plan``
-    speed: dict[str, Any] | None = None  #: see ``plan.Speed``
+    plan: dict[str, Any] | None = None  #: see ``budget.Plan``
+    speed: dict[str, Any] | None = None  #: see ``speed.Speed``
+    stretches: list[dict[str, Any]] = field(default_factory=list)  #: see ``conditions.Stretch``
+    peak_rss_bytes: int = 0  #: of every process of the run
 
 
 @dataclass(frozen=True, slots=True)
 class Best:
+    """The best weights so far, with their metrics."""
+
     epoch: int  #: from 1
     metrics: dict[str, Any]
     state_dict: dict[str, Tensor]  #: on the CPU
@@ -50,6 +58,8 @@ class Best:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
+    """The state that a run goes on from."""
+
     progress: Progress
     network_state: dict[str, Tensor]
     optimizer_state: dict[str, Any]
@@ -58,14 +68,24 @@ class Checkpoint:
 
 
 def fingerprint(spec: TrainingSpec) -> str:
-    """What a checkpoint belongs to: the same request on the same data."""
-    digest = hashlib.sha256(spec.request.model_dump_json(exclude=_IRRELEVANT).encode())
-    digest.update("\0".join([*spec.classes, str(spec.metadata.get("input_sha256"))]).encode())
-    digest.update((spec.cache_dir / "index.json").read_bytes())
+    """Returns a hash of the run that a checkpoint belongs to: the same request on the same data."""
+    digest = hashlib.sha256(_as_version_0_1(spec.request))
+    digest.update("\0".join([*spec.classes, spec.metadata.input_sha256]).encode())
+    digest.update((spec.cache_dir / CACHE_INDEX_NAME).read_bytes())
     return digest.hexdigest()
 
 
+def _as_version_0_1(request: Request) -> bytes:
+    """Returns a request as version 0.1 wrote it, less what is irrelevant, so that its checkpoints are gone on from."""
+    values = request.model_dump(mode="json", exclude=_IRRELEVANT)
+    if values["mask_orientation"] == "auto":
+        del values["mask_orientation"]  # which that version had not
+    last = {"export": [], "model": None, "outputs": [], "schema_version": values.pop("schema_version")}
+    return pydantic_core.to_json(values | last)
+
+
 def best_path(spec: TrainingSpec) -> Path:
+    """Returns the path of the best weights."""
     return spec.checkpoint_path.with_name(BEST_NAME)
 
 
@@ -77,6 +97,7 @@ def save(
     initialisation: dict[str, Any],
     average: nn.Module | None,
 ) -> None:
+    """Writes the checkpoint of a run. ``average`` is the network with the averaged weights."""
     content = {
         "format": _FORMAT,
         "fingerprint": fingerprint(spec),
@@ -91,6 +112,7 @@ def save(
 
 
 def save_best(spec: TrainingSpec, best: Best) -> None:
+    """Writes the best weights with their metrics."""
     content = {
         "format": _FORMAT,
         "fingerprint": fingerprint(spec),
@@ -103,27 +125,50 @@ def save_best(spec: TrainingSpec, best: Best) -> None:
 
 
 def kept_path(spec: TrainingSpec, epoch: int) -> Path:
-    """Of an epoch, from 1, where every epoch's weights are kept."""
+    """Returns the path of the weights of an epoch, from 1, in a run that keeps every epoch's."""
     return spec.checkpoints_dir / f"epoch-{epoch:03}.pth"
 
 
 def discard_kept(spec: TrainingSpec) -> None:
-    """What an earlier attempt kept, with another batch size or a damaged checkpoint, is no part of this run."""
+    """Removes the weights of every epoch that an earlier attempt kept, which are no part of this run."""
     durable.remove_tree(spec.checkpoints_dir)
 
 
 def write_tensors(path: Path, content: dict[str, Any]) -> None:
-    """Replace a file by ``torch.save``. OSError where the disk refuses it, which torch hides behind its own error."""
+    """Replaces a file by ``torch.save``; raises the ``OSError`` of the disk, which torch hides behind its own error."""
     try:
         durable.write(path, lambda stream: torch.save(content, stream))
     except RuntimeError as error:
         if isinstance(error.__context__, OSError):
-            raise error.__context__ from None
+            raise _located(error.__context__, path) from None
         raise
+    except OSError as error:
+        raise _located(error, path) from None
+
+
+def require_room(path: Path, size_bytes: int) -> None:
+    """Makes sure that a file beside ``path`` may become so large; raises ``OSError`` (EFBIG) where it may not.
+
+    By a file without contents of that size: ``ulimit -f``, and filesystems that have a limit of their own, refuse it
+    now instead of after the first epoch. It takes no space where files may have holes.
+    """
+    probe = path.with_name(_PROBE_NAME)
+    try:
+        with probe.open("wb") as stream:
+            stream.truncate(size_bytes)
+    except OSError as error:
+        raise _located(error, path) from None
+    finally:
+        durable.remove(probe)
+
+
+def _located(error: OSError, path: Path) -> OSError:
+    """Returns an error with the file that it is about, which an error while writing does not name."""
+    return error if error.filename else OSError(error.errno, error.strerror, str(path))
 
 
 def load(spec: TrainingSpec) -> Checkpoint | None:
-    """The last checkpoint, or None if there is none to go on from.
+    """Reads the last checkpoint; returns None if there is none to go on from.
 
     One that is damaged, belongs to another run, or has lost its best weights is refused, with a warning: to start
     again is slower, and never wrong.
@@ -139,6 +184,7 @@ def load(spec: TrainingSpec) -> Checkpoint | None:
 
 
 def load_best(spec: TrainingSpec) -> Best | None:
+    """Reads the best weights; returns None if there are none of this run."""
     content = _read(spec, best_path(spec))
     if content is None:
         return None

@@ -1,4 +1,4 @@
-"""A split through the model: loss and confusion matrix."""
+"""The loss and the confusion matrix of a split, by one pass through the model."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from segdrop.dataset.cache import CacheReader
-from segdrop.dataset.classes import IGNORE
+from segdrop.dataset.classes.assignment import IGNORE
 from segdrop.modeling.architectures import SegmentationModel
 from segdrop.modeling.metrics import Matrix, confusion_matrix
 from segdrop.modeling.normalize import to_input
@@ -17,6 +17,8 @@ from segdrop.training.loss import cross_entropy
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
+    """The figures of one pass through a split."""
+
     loss: float  #: cross-entropy, whatever is minimised: the mean over the labelled pixels, main head
     matrix: Matrix  # (C, C), rows = truth
 
@@ -29,7 +31,7 @@ def evaluate(
     num_classes: int,
     on_image: Callable[[], None],
 ) -> Evaluation:
-    """Predict every image of a split, one at a time, as predict.py does.
+    """Predicts every image of a split, one at a time as predict.py does, and returns the figures.
 
     In a batch, sums are taken in another order, and a pixel between two classes may fall to the other: one at a
     time, predict.py reproduces the matrix to the last pixel. ``on_image`` is called after each and may raise.

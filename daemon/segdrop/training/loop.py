@@ -5,14 +5,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from segdrop import durable, logs
-from segdrop.child import StopFlag
+from segdrop.child_runtime import StopFlag
+from segdrop.codes import Code
 from segdrop.dataset.cache import CacheReader
 from segdrop.errors import CorruptError, Issue, StoppedError
+from segdrop.modeling import freezing
+from segdrop.modeling.batchnorm import train_mode
 from segdrop.spec import TrainingSpec
-from segdrop.training import checkpoint, freezing, result, sanity
-from segdrop.training.batchnorm import train_mode
+from segdrop.training import checkpoint, conditions, result, sanity
 from segdrop.training.checkpoint import Best
 from segdrop.training.planning import fit_budget, make_plan, remember_speed
+from segdrop.training.question import fingerprint_of
 from segdrop.training.run import Run, build
 from segdrop.training.step import require_finite, train_step
 from segdrop.training.transforms import scaled
@@ -25,16 +28,18 @@ CHECKPOINT_SECONDS = 600.0
 
 
 def train(spec: TrainingSpec, stop: StopFlag) -> None:
-    """Run a spec from its last checkpoint, or from the start, to the result.
+    """Runs a spec from its last checkpoint, or from the start, to the result.
 
-    ``StoppedError`` when asked to stop, after a checkpoint was saved; ``DataError`` where the loss is not finite.
+    Raises ``StoppedError`` when asked to stop, after saving a checkpoint, and ``DataError`` where a loss is not finite.
     """
     started = time.monotonic()
     with CacheReader(spec.cache_dir) as reader:
         if sanity.is_asked(spec.request):
             spec = sanity.simplify(spec, reader)
         run = build(spec, stop, reader)
+        checkpoint.require_room(spec.checkpoint_path, run.checkpoint_bytes)
         make_plan(run)
+        checkpoint.require_room(spec.checkpoint_path, run.result_bytes)
         first_step_seconds = time.monotonic() - started
         try:
             while not is_over(run):
@@ -47,11 +52,11 @@ def train(spec: TrainingSpec, stop: StopFlag) -> None:
 
 
 def train_one_epoch(run: Run) -> None:
-    """From the step that comes next to the last of the epoch."""
+    """Trains from the step that comes next to the last one of the epoch."""
     progress = run.progress
     phase = run.phase
     run.model.set_output_stride(phase.output_stride)
-    train_mode(run.model, keeps_backbone=run.keeps_statistics)
+    train_mode(run.model, keeps_statistics=run.keeps_statistics)
     started = time.monotonic()
     for batch in run.data.batches(progress.epoch, progress.step, run.plan.steps, phase.scale):
         run.leave_if_asked()
@@ -68,7 +73,7 @@ def train_one_epoch(run: Run) -> None:
 
 
 def finish_epoch(run: Run) -> None:
-    """Validate where that is due, and save."""
+    """Ends an epoch: validates where that is due, and saves."""
     progress, ended, is_validated = run.progress, time.monotonic(), run.is_validation_due
     validation_seconds = 0.0
     if is_validated:
@@ -87,7 +92,7 @@ def finish_epoch(run: Run) -> None:
 
 
 def validate_epoch(run: Run) -> float:
-    """Keep what is best; the seconds that the validation itself took."""
+    """Validates the model and keeps its weights if they are the best; returns the seconds of the validation itself."""
     epoch, stride = run.progress.epoch + 1, run.phase.output_stride
     estimate_statistics(run)
     started = time.monotonic()
@@ -101,7 +106,7 @@ def validate_epoch(run: Run) -> float:
 
 
 def keep_weights(run: Run, weights: Best) -> None:
-    """Of an epoch, where every one's are asked for; and as the best so far.
+    """Keeps the weights of an epoch where every one's are asked for, and as the best so far if they are.
 
     Of equals the later one is best, which has trained longer at a lower rate. Weights of equals are not averaged:
     equal to the last digit are models that predict one class, or make no mistake. For averages there is ``ema``.
@@ -109,7 +114,9 @@ def keep_weights(run: Run, weights: Best) -> None:
     if run.spec.request.keep_checkpoints:
         durable.ensure_dir(run.spec.checkpoints_dir)
         path = checkpoint.kept_path(run.spec, weights.epoch)
-        result.write_model(path, run.spec, weights, weights.metrics | {"epoch": weights.epoch}, run.host)
+        result.write_model(
+            path, run.spec, weights, weights.metrics | {"epoch": weights.epoch}, run.host, run.reader.index.deep_range
+        )
     mean_iou = weights.metrics["mean_iou"]
     if run.best_mean_iou is None or mean_iou >= run.best_mean_iou:
         run.best_mean_iou = run.reporter.best_mean_iou = mean_iou
@@ -117,7 +124,7 @@ def keep_weights(run: Run, weights: Best) -> None:
 
 
 def is_over(run: Run) -> bool:
-    """All epochs are done, or as many as ``early_stopping_patience`` brought nothing better: equal is not better."""
+    """Whether all epochs are done, or the patience of early stopping is at its end: equal is not better."""
     history = run.progress.history
     scores = {row["epoch"]: row["mean_iou"] for row in history if row["mean_iou"] is not None}
     if sanity.is_asked(run.spec.request) and scores and max(scores.values()) >= sanity.TARGET_MEAN_IOU:
@@ -129,12 +136,12 @@ def is_over(run: Run) -> bool:
 
 
 def record_epoch(run: Run, measured: Mapping[str, Any]) -> None:
-    """A row of the history, and the log line; None stands for what is not known."""
-    progress, index = run.progress, run.reader.index
+    """Adds a row to the history and logs it; ``measured`` has None for what is not known."""
+    progress = run.progress
     row = {
         "epoch": progress.epoch + 1,
         "output_stride": run.phase.output_stride,
-        "image_size": "{}x{}".format(*scaled((index.height, index.width), run.phase.scale)),
+        "image_size": "{}x{}".format(*scaled(run.spec.request.image_size, run.phase.scale, run.data.limits)),
         "loss": progress.loss_sum / progress.image_count,
         "val_loss": measured["loss"],
         "mean_iou": measured["mean_iou"],
@@ -148,15 +155,22 @@ def record_epoch(run: Run, measured: Mapping[str, Any]) -> None:
 
 
 def conclude(run: Run, first_step_seconds: float) -> None:
-    """The best weights, tested once on the test split, become the model; the result file is written last."""
+    """Tests the best weights once on the test split and writes them as the model; the result file is written last."""
     spec, index = run.spec, run.reader.index
     remember_speed(run)
     best = checkpoint.load_best(spec)
     if best is None:
         raise CorruptError(f"{checkpoint.best_path(spec)} is not there any more")
-    issues = (*run.initialisation.issues, *freezing.refusals(spec.request, run.initialisation))
+    issues = (
+        *run.initialisation.issues,
+        *freezing.refusals(spec.request, run.initialisation),
+        *conditions.deviations(run.stretches),
+    )
     if sanity.is_asked(spec.request):
-        issues = (*issues, sanity.judge(run.reader, run.steps_done, run.progress.history, best.metrics))
+        issues = (
+            *issues,
+            sanity.judge(run.reader, spec.request.image_size, run.steps_done, run.progress.history, best.metrics),
+        )
     measured = best.metrics | {
         "best_epoch": best.epoch,
         "output_stride": best.output_stride,
@@ -164,16 +178,17 @@ def conclude(run: Run, first_step_seconds: float) -> None:
         "planned_epochs": run.plan.epochs,
         "steps": run.steps_done,
         "initialisation": run.initialisation.description,
+        "initialisation_file": run.initialisation.file_name,
         "initialisation_sha256": run.initialisation.sha256,
         "counts": {"train": len(set(index.train)), "val": len(index.val), "test": len(index.test)},
         "optimizer": run.recipe.name,
         "seed": spec.request.seed,
-        "input_sha256": spec.metadata.get("input_sha256"),
+        "input_sha256": spec.metadata.input_sha256,
     }
     if index.test:
         candidate(run).network.load_state_dict(best.state_dict)
         measured["test"] = evaluate(run, index.test, best.output_stride)
-    result.write_model(spec.model_path, spec, best, measured, run.host)
+    result.write_model(spec.model_path, spec, best, measured, run.host, run.reader.index.deep_range)
     result.write_history(spec, run.progress.history)
     run.progress.seconds_spent = run.seconds_spent
     result.write_result(
@@ -182,13 +197,25 @@ def conclude(run: Run, first_step_seconds: float) -> None:
         progress=run.progress,
         host=run.host,
         first_step_seconds=first_step_seconds,
-        issues=[*issues, *_one_class_warning(measured)],
+        provenance=_provenance(run, [*issues, *_one_class_warning(measured)]),
+    )
+
+
+def _provenance(run: Run, issues: list[Issue]) -> result.Provenance:
+    """Returns the provenance of a run: with no fingerprint, so that it answers no later job, if recipes may mix."""
+    is_known = conditions.is_one_recipe(run.stretches)
+    return result.Provenance(
+        request=run.spec.request,
+        fingerprint=fingerprint_of(run.spec, run.initialisation.sha256) if is_known else None,
+        stretches=run.stretches,
+        peak_rss_bytes=run.peak_rss_bytes,
+        issues=issues,
     )
 
 
 def _one_class_warning(measured: dict[str, Any]) -> list[Issue]:
-    """A model that gives every validation pixel the same class has learnt nothing, however good it scores."""
+    """Returns a warning where every validation pixel gets the same class: nothing was learnt, whatever the score."""
     predicted = measured["predicted_classes"]
     if len(predicted) > 1 or len(measured["per_class"]) == 1:
         return []
-    return [Issue.of("train.one_class", f"every validation pixel is predicted as {', '.join(predicted)}")]
+    return [Issue.of(Code.TRAIN_ONE_CLASS, f"every validation pixel is predicted as {', '.join(predicted)}")]

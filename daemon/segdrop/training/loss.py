@@ -1,4 +1,4 @@
-"""What is minimised.
+"""The losses that a run can minimise.
 
 Every loss takes logits (N, C, H, W) and masks (N, H, W) of class ids or IGNORE, and leaves ignored pixels out of
 numerators and denominators alike. A batch without any label gives 0 with a graph; plain means would give NaN.
@@ -9,19 +9,23 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from segdrop.dataset.classes import IGNORE
-from segdrop.modeling.architectures import upsampled
+from segdrop.dataset.cache import CacheReader
+from segdrop.dataset.classes.assignment import IGNORE
+from segdrop.modeling.architectures import Criterion, upsampled
 
 PixelLoss = Callable[[Tensor, Tensor], Tensor]
-Criterion = Callable[[Tensor, Tensor, Tensor], Tensor]
 
-#: of the auxiliary head: PSPNet (arXiv 1612.01105, 3), and the configurations of MMSegmentation after it
-AUXILIARY_WEIGHT = 0.4
+#: ENet (Paszke et al., arXiv 1606.02147, 5): weights between 1.4, for a class that is everywhere, and 50
+_OFFSET = 1.02
+#: classes of a few pixels would drown the others, and their noise in them
+_MOST_WEIGHT = 10.0
 #: a pixel is hard while its class is given less than this; MMSegmentation's OHEMPixelSampler
 _EASY_PROBABILITY = 0.7
 #: of the labelled pixels, at least one in so many counts, however easy
@@ -29,10 +33,10 @@ _LEAST_HARD = 16
 
 
 def build_criterion(name: str, class_weights: Tensor | None = None) -> Criterion:
-    """The loss of one batch by a request's ``loss``: both heads, the auxiliary one weighted. In float32, or double.
+    """Returns the loss of one head by a request's ``loss``, computed in float32 whatever autocast says, or in double.
 
-    Logits may be smaller than the masks, and are upsampled to them.
-    ``class_weights`` (C,) are for ``weighted_cross_entropy``. ``KeyError`` for a name that is not built.
+    Its logits (N, C, h, w) may be smaller than the masks, and are upsampled to them. ``class_weights`` (C,) are for
+    ``weighted_cross_entropy``. Raises ``KeyError`` for a name that is not built.
     """
     losses: dict[str, PixelLoss] = {
         "cross_entropy": cross_entropy,
@@ -41,23 +45,19 @@ def build_criterion(name: str, class_weights: Tensor | None = None) -> Criterion
         "dice": dice,
         "dice_cross_entropy": dice_cross_entropy,
     }
-    return partial(_both_heads, losses[name])
+    return partial(_of_head, losses[name])
 
 
-def _both_heads(loss: PixelLoss, logits: Tensor, auxiliary_logits: Tensor, masks: Tensor) -> Tensor:
+def _of_head(loss: PixelLoss, logits: Tensor, masks: Tensor) -> Tensor:
     with torch.autocast(logits.device.type, enabled=False):
-        return _of_head(logits, masks, loss) + AUXILIARY_WEIGHT * _of_head(auxiliary_logits, masks, loss)
-
-
-def _of_head(logits: Tensor, masks: Tensor, loss: PixelLoss) -> Tensor:
-    value: Tensor = _LossWithGradient.apply(logits, masks, loss)  # type: ignore[no-untyped-call]
+        value: Tensor = _LossWithGradient.apply(logits, masks, loss)  # type: ignore[no-untyped-call]
     return value
 
 
 class _LossWithGradient(torch.autograd.Function):
-    """A loss and at once its gradient, which is all that is kept for the backward pass.
+    """Computes a loss and at once its gradient, which is all that is kept for the backward pass.
 
-    What is as large as the masks, times the number of classes, some five times over, is gone before the next head's.
+    Tensors as large as the masks, times the number of classes, some five of them, are gone before the next head's.
     """
 
     @staticmethod
@@ -80,7 +80,7 @@ def _precise(logits: Tensor) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, masks: Tensor, class_weights: Tensor | None = None) -> Tensor:
-    """Mean over the labelled pixels, each with its class's weight."""
+    """Returns the mean cross-entropy over the labelled pixels, each with its class's weight."""
     total = functional.cross_entropy(logits, masks, class_weights, ignore_index=IGNORE, reduction="sum")
     labelled = masks[masks != IGNORE]
     if class_weights is None:
@@ -89,7 +89,7 @@ def cross_entropy(logits: Tensor, masks: Tensor, class_weights: Tensor | None = 
 
 
 def ohem(logits: Tensor, masks: Tensor) -> Tensor:
-    """Mean cross-entropy over the hard pixels: online hard example mining.
+    """Returns the mean cross-entropy over the hard pixels: online hard example mining.
 
     Shrivastava et al., arXiv 1604.03540; for pixels, Wu et al., arXiv 1605.06885.
     """
@@ -104,7 +104,7 @@ def ohem(logits: Tensor, masks: Tensor) -> Tensor:
 
 
 def dice(logits: Tensor, masks: Tensor) -> Tensor:
-    """1 - soft Dice, a mean over the classes that the batch's labels have: of others there is nothing to overlap.
+    """Returns 1 - soft Dice, a mean over the classes that the batch's labels have: others have nothing to overlap.
 
     Milletari et al., "V-Net" (arXiv 1606.04797), over the batch as a whole, with plain sums in the denominator.
     """
@@ -122,5 +122,23 @@ def dice(logits: Tensor, masks: Tensor) -> Tensor:
 
 
 def dice_cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:
-    """Both, as equals: nnU-Net (Isensee et al., arXiv 1809.10486)."""
+    """Returns the sum of both losses, as in nnU-Net (Isensee et al., arXiv 1809.10486)."""
     return dice(logits, masks) + cross_entropy(logits, masks)
+
+
+def weigh_classes(pixels: npt.NDArray[np.int64]) -> Tensor:
+    """Returns the weights of the classes, (C,) float32, by pixel counts (C,): 1 / ln(1.02 + share), at most 10."""
+    shares = pixels / max(int(pixels.sum()), 1)
+    return torch.from_numpy(np.minimum(1 / np.log(_OFFSET + shares), _MOST_WEIGHT)).float()
+
+
+def training_pixels(reader: CacheReader, num_classes: int, on_image: Callable[[], None]) -> npt.NDArray[np.int64]:
+    """Counts the labelled pixels of each class in the training split, at training size: (C,).
+
+    ``on_image`` is called after each image and may raise. The check's own counts are of the whole dataset.
+    """
+    counts = np.zeros(256, np.int64)  # IGNORE, the last, is cut off
+    for position in reader.index.train:
+        counts += np.bincount(reader.masks([position]).ravel(), minlength=len(counts))
+        on_image()
+    return counts[:num_classes]

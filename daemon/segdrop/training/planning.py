@@ -1,21 +1,21 @@
-"""How long the run will take, before its first step; with a time budget, how long it is made, after every epoch."""
+"""Planning: how long a run will take, before its first step; with a time budget, how long it is made."""
 
 from segdrop import logs
-from segdrop.training import speeds
-from segdrop.training.measurements import Measurements
 from segdrop.training.rehearsal import rehearse
 from segdrop.training.run import Run
+from segdrop.training.timing import speed
+from segdrop.training.timing.speed import Measurements
 
 
 def make_plan(run: Run) -> None:
-    """Find out how fast this host is at the run, and say how long it will take."""
+    """Finds out how fast this host is at a run, and says how long it will take."""
     pace, spec, progress = run.pace, run.spec, run.progress
     measurements, name = Measurements(spec.measurements_path), _speed_key(run)
     if pace.known is None:
-        pace.known = speeds.load(measurements, name, pace.workload.phases.distinct(run.plan.epochs))
+        pace.known = speed.load(measurements, name, pace.workload.phases.distinct(run.plan.epochs))
     if pace.known is None:
         pace.known = rehearse(run)
-        speeds.store(measurements, name, pace.known)
+        speed.store(measurements, name, pace.known)
     if progress.step == 0:
         fit_budget(run)
     left = pace.seconds_left(progress.epoch, progress.step) or 0.0
@@ -28,16 +28,16 @@ def make_plan(run: Run) -> None:
 
 
 def fit_budget(run: Run) -> None:
-    """Make what is left of the run as long as what is left of its time."""
+    """Makes the rest of a run as long as the rest of its time."""
     if (minutes := run.spec.request.time_budget_minutes) is not None:
         run.pace.fit(60 * minutes - run.seconds_spent, run.progress.epoch)
 
 
 def remember_speed(run: Run) -> None:
-    """For the next run like this one."""
+    """Remembers the speed of a run for the next one like it."""
     if run.pace.speed:
-        speeds.store(Measurements(run.spec.measurements_path), _speed_key(run), run.pace.speed)
+        speed.store(Measurements(run.spec.measurements_path), _speed_key(run), run.pace.speed)
 
 
 def _speed_key(run: Run) -> str:
-    return speeds.key(run.spec.request, run.recipe.name, run.model.frozen_stages, run.host)
+    return speed.key(run.spec.request, run.recipe.name, run.model.frozen_stages, run.host)

@@ -9,13 +9,13 @@ import time
 import torch
 
 from segdrop import durable
+from segdrop.modeling.batchnorm import train_mode
 from segdrop.training import checkpoint, evaluation
-from segdrop.training.batchnorm import train_mode
 from segdrop.training.data import Batch
-from segdrop.training.phases import Phase
-from segdrop.training.plan import Speed
 from segdrop.training.run import Run
 from segdrop.training.step import update
+from segdrop.training.timing.phases import Phase
+from segdrop.training.timing.speed import Speed
 from segdrop.training.validation import statistics_images
 
 #: the first step also prepares the kernels; of a slow one that is little
@@ -30,7 +30,7 @@ _COPIES_SAVED = 2
 
 
 def rehearse(run: Run) -> Speed:
-    """Some seconds of work, more for large images; for a run that has not begun."""
+    """Returns the speed of a run that has not begun, by some seconds of its work, more for large images."""
     buffers = [(buffer, buffer.clone()) for buffer in run.model.buffers()]
     phases = run.pace.workload.phases.distinct(run.plan.epochs)
     steps = {phase.name: _step_seconds(run, phase) for phase in phases}
@@ -47,7 +47,7 @@ def rehearse(run: Run) -> Speed:
 
 def _step_seconds(run: Run, phase: Phase) -> float:
     run.model.set_output_stride(phase.output_stride)
-    train_mode(run.model, keeps_backbone=run.keeps_statistics)
+    train_mode(run.model, keeps_statistics=run.keeps_statistics)
     times: list[float] = []
     started = time.monotonic()
     for batch in run.data.batches(epoch=0, scale=phase.scale):
@@ -66,7 +66,7 @@ def _timed_update(run: Run, batch: Batch, started: float) -> float:
 
 
 def _validation_seconds(run: Run, stride: int) -> float:
-    """Of one image; the first one prepares the kernels."""
+    """Returns the seconds that one image takes; the first one prepares the kernels."""
     positions = run.reader.index.val[:_VALIDATION_IMAGES]
     run.model.set_output_stride(stride)
     times = []
@@ -78,7 +78,7 @@ def _validation_seconds(run: Run, stride: int) -> float:
 
 
 def _saving_seconds(run: Run) -> float:
-    """Of all that is saved after an epoch, from a part of it."""
+    """Returns the seconds that saving takes after an epoch, estimated from a part of it."""
     path = run.spec.checkpoint_path.with_name("rehearsal.pth")
     weights = run.model.network.state_dict()
     started = time.monotonic()

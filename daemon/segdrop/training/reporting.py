@@ -1,14 +1,13 @@
-"""What the run tells while it goes on: the progress file, at most once a second, with the time that is left."""
+"""The progress file of a training, replaced at most once a second, with the time that is left."""
 
-import json
 import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from segdrop import durable
-from segdrop.training.pace import Pace
+from segdrop.answers import TrainProgress
+from segdrop.training.timing.budget import Pace
 
 _INTERVAL_SECONDS = 1.0
 
@@ -29,15 +28,16 @@ class Reporter:
 
     @property
     def images_per_second(self) -> float | None:
+        """Images that this process has trained on in a second; ``None`` before its first step."""
         return self._images / self._seconds if self._seconds else None
 
     def position(self, epoch: int, step: int) -> None:
-        """Where the run begins or goes on: ``step`` of ``epoch`` comes next."""
+        """Takes note that ``step`` of ``epoch`` comes next, both from 0."""
         self._epoch, self._step = epoch, step
         self.tick()
 
     def step_finished(self, epoch: int, step: int, loss: float, images: int, seconds: float) -> None:
-        """``step`` steps of ``epoch`` are done, the last with ``images`` images in ``seconds``."""
+        """Takes note that ``step`` steps of ``epoch`` are done, the last with ``images`` images in ``seconds``."""
         self._images += images
         self._seconds += seconds
         self._loss = loss
@@ -45,31 +45,31 @@ class Reporter:
         self.position(epoch, step)
 
     def tick(self) -> None:
-        """Write the file unless that was less than a second ago. Cheap: call it often."""
+        """Writes the file, unless that was done less than a second ago. It is cheap, and to be called often."""
         now = self._clock()
         if self._last_write is not None and now - self._last_write < _INTERVAL_SECONDS:
             return
         self._last_write = now
-        durable.replace_quickly(self._path, json.dumps(self._state()).encode())
+        durable.replace_quickly(self._path, self._progress().model_dump_json().encode())
 
-    def _state(self) -> dict[str, Any]:
+    def _progress(self) -> TrainProgress:
         plan, speed, left = self._pace.plan, self.images_per_second, self._pace.seconds_left(self._epoch, self._step)
-        return {
-            "stage": "train",
-            "epoch": min(self._epoch + 1, plan.epochs),
-            "epochs": plan.epochs,
-            "step": self._epoch * plan.steps + self._step,
-            "steps": plan.epochs * plan.steps,
-            "loss": None if self._loss is None else round(self._loss, 6),
-            "mean_iou": self.best_mean_iou,
-            "images_per_second": None if speed is None else round(speed, 3),
-            "eta_seconds": None if left is None else round(left, 1),
-            "rss_bytes": _rss_bytes(),
-        }
+        return TrainProgress(
+            stage="train",
+            epoch=min(self._epoch + 1, plan.epochs),
+            epochs=plan.epochs,
+            step=self._epoch * plan.steps + self._step,
+            steps=plan.epochs * plan.steps,
+            loss=None if self._loss is None else round(self._loss, 6),
+            mean_iou=self.best_mean_iou,
+            images_per_second=None if speed is None else round(speed, 3),
+            eta_seconds=None if left is None else round(left, 1),
+            rss_bytes=_rss_bytes(),
+        )
 
 
 def _rss_bytes() -> int | None:
-    """Resident memory now (proc(5), statm: the second number, in pages); None where there is no /proc."""
+    """Returns the resident memory (proc(5), statm: the second number, in pages); ``None`` where there is no /proc."""
     try:
         pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
     except OSError:

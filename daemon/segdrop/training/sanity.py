@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from segdrop import architectures
+from segdrop.codes import Code
 from segdrop.dataset.cache import CacheReader
-from segdrop.dataset.classes import IGNORE
+from segdrop.dataset.classes.assignment import IGNORE
 from segdrop.errors import DataError, Issue
-from segdrop.request import Request
+from segdrop.request import ImageSize, Request
 from segdrop.spec import TrainingSpec
 
 TARGET_MEAN_IOU = 0.95
@@ -30,22 +32,24 @@ _LEARNT = 0.9
 
 
 def is_asked(request: Request) -> bool:
+    """Whether a request is for a sanity run."""
     return request.mode == "sanity"
 
 
 def simplify(spec: TrainingSpec, reader: CacheReader) -> TrainingSpec:
-    """The run on one image: the spec for it; ``reader`` then knows that image alone."""
+    """Returns the spec of the run on one image; ``reader`` then knows that image alone."""
     position = _choose(reader)
     one = {"train": [position] * _EPOCH_STEPS * _BATCH, "val": [position], "test": []}
     reader.index = reader.index.model_copy(update=one)
     asked = spec.request
+    fine = architectures.ARCHITECTURES[asked.architecture].output_strides[0]
     changes = {
         "epochs": _EPOCHS,
-        "batch_size": _BATCH,
+        "batch_size": _BATCH // 2 if spec.is_halved else _BATCH,
         "augmentation": _AUGMENTATION,
         "optimizer": "sgd" if asked.optimizer == "sgd" else "adamw",  # Muon does not settle at a constant rate
         "schedule": "constant",
-        "output_stride": 8 if asked.output_stride == "auto" else asked.output_stride,
+        "output_stride": fine if asked.output_stride == "auto" else asked.output_stride,
         "progressive_size": False,
         "ema": False,
         "early_stopping_patience": None,
@@ -53,11 +57,11 @@ def simplify(spec: TrainingSpec, reader: CacheReader) -> TrainingSpec:
         "keep_checkpoints": False,
         "time_budget_minutes": min(_MINUTES, asked.time_budget_minutes or _MINUTES),
     }
-    return spec.model_copy(update={"request": asked.model_copy(update=changes)})
+    return spec.model_copy(update={"request": asked.model_copy(update=changes), "asked": spec.question})
 
 
 def _choose(reader: CacheReader) -> int:
-    """The training image that shows most classes, the first of equals."""
+    """Returns the position of the training image that shows most classes, the first of equals."""
     return max(reader.index.train[:_LOOKED_AT], key=lambda position: _shown_classes(reader, position))
 
 
@@ -66,16 +70,18 @@ def _shown_classes(reader: CacheReader, position: int) -> int:
     return int((pixels[:IGNORE] >= _LEAST_SHARE * pixels.sum()).sum())
 
 
-def judge(reader: CacheReader, steps: int, history: list[dict[str, Any]], best: dict[str, Any]) -> Issue:
-    """What the run showed after ``steps``, if it succeeded; ``DataError`` with what seems wrong if not."""
+def judge(
+    reader: CacheReader, size: ImageSize, steps: int, history: list[dict[str, Any]], best: dict[str, Any]
+) -> Issue:
+    """Returns a note that a run of ``steps`` succeeded; raises ``DataError`` with what seems wrong if it did not."""
     (position,) = reader.index.val
     name, reached = reader.index.names[position], best["mean_iou"]
     if reached >= TARGET_MEAN_IOU:
         message = f"the model learnt {name} by heart, with a mean IoU of {reached:.3f}; it knows no other image"
-        return Issue.of("train.sanity", message, files=[name])
+        return Issue.of(Code.TRAIN_SANITY, message, files=[name])
     found = f"after {steps} steps on {name} alone, mean IoU is {reached:.2f}"
-    reasons = [*_stuck(history), *_unlearnt(best["per_class"], (reader.index.height, reader.index.width))]
-    raise DataError([Issue.of("train.sanity_failed", "; ".join([found, *reasons]), files=[name])])
+    reasons = [*_stuck(history), *_unlearnt(best["per_class"], size)]
+    raise DataError([Issue.of(Code.TRAIN_SANITY_FAILED, "; ".join([found, *reasons]), files=[name])])
 
 
 def _stuck(history: list[dict[str, Any]]) -> list[str]:
@@ -87,11 +93,10 @@ def _stuck(history: list[dict[str, Any]]) -> list[str]:
     return []
 
 
-def _unlearnt(per_class: dict[str, dict[str, Any]], size: tuple[int, int]) -> list[str]:
-    """Each class that was not learnt, with its pixels at training size."""
-    height, width = size
+def _unlearnt(per_class: dict[str, dict[str, Any]], size: ImageSize) -> list[str]:
+    """Returns a line on each class that was not learnt, with its pixels at training size."""
     return [
-        f"{name} has an IoU of {score['iou']:.2f}, of {score['pixels']} pixels in {width}x{height}"
+        f"{name} has an IoU of {score['iou']:.2f}, of {score['pixels']} pixels in {size.width}x{size.height}"
         for name, score in per_class.items()
         if score["iou"] is not None and score["iou"] < _LEARNT
     ]

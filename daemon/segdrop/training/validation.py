@@ -1,12 +1,11 @@
-"""What is validated, and how: the model that would be delivered, with BatchNorm's statistics made ready for it."""
+"""Validation of the model that would be delivered, with the statistics of its BatchNorm made ready for it."""
 
 from typing import Any
 
 from segdrop.modeling import metrics
 from segdrop.modeling.architectures import SegmentationModel
+from segdrop.modeling.batchnorm import reestimate_statistics
 from segdrop.training import evaluation, sanity
-from segdrop.training.batchnorm import reestimate_statistics
-from segdrop.training.data import sample_batches
 from segdrop.training.run import Run
 
 #: after so many steps, BatchNorm's running averages (momentum 0.1) follow closely enough by themselves
@@ -16,30 +15,29 @@ _STATISTICS_IMAGES = 64
 
 
 def estimate_statistics(run: Run) -> None:
-    """BatchNorm's, for what is validated next; nothing in long runs."""
+    """Estimates BatchNorm's statistics for the validation that comes next; does nothing in long runs."""
     if not statistics_images(run):
         return
-    train, batch_size, seed = run.reader.index.train, run.data.batch_size, run.data.seed
-    sample = sample_batches(run.reader, train, batch_size, seed, limit=statistics_images(run))
+    sample = run.data.sample(limit=statistics_images(run))
     model = candidate(run)
     model.set_output_stride(run.phase.output_stride)
-    reestimate_statistics(model, run.host, sample, run.leave_if_asked, keeps_backbone=run.keeps_statistics)
+    reestimate_statistics(model, run.host, sample, run.leave_if_asked, keeps_statistics=run.keeps_statistics)
 
 
 def candidate(run: Run) -> SegmentationModel:
-    """What is validated and delivered."""
+    """Returns the model that is validated and delivered: the average, where there is one."""
     return run.average.model if run.average else run.model
 
 
 def statistics_images(run: Run) -> int:
-    """How many training images they are estimated from, after the steps done so far. One image says nothing."""
+    """Returns from how many training images statistics are estimated after the steps done so far, or 0."""
     if sanity.is_asked(run.spec.request):
-        return 0
+        return 0  # one image says nothing
     return min(_STATISTICS_IMAGES, len(run.reader.index.train)) if run.steps_done < _SHORT_RUN_STEPS else 0
 
 
 def evaluate(run: Run, positions: list[int], output_stride: int) -> dict[str, Any]:
-    """All metrics of a split, at training size and precision, with its mean ``loss``."""
+    """Returns all metrics of a split, at training size and precision, with its mean ``loss``."""
     num_classes, model = len(run.spec.classes), candidate(run)
     model.set_output_stride(output_stride)
     measured = evaluation.evaluate(model, run.host, run.reader, positions, num_classes, run.leave_if_asked)

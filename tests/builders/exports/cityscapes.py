@@ -1,6 +1,9 @@
 """Cityscapes: mcordts/cityscapesScripts README ("Dataset Structure"), ``preparation/createTrainIdLabelImgs.py``."""
 
-from builders.exports.scenes import VOID, Export, Exports, areas, class_ids, grey, photo
+import json
+
+from builders.exports.boxes import corners, painted
+from builders.exports.scenes import VOID, Export, Exports, areas, class_ids, coloured, grey, photo
 
 _PLACES = (("train", "aachen"), ("train", "bochum"), ("val", "lindau"))
 #: id → train id
@@ -45,4 +48,51 @@ def packages() -> Export:
     return wrapped, {f"leftImg8bit_trainvaltest/{name}": mask for name, mask in expected.items()}
 
 
-EXPORTS: Exports = {"fine": fine, "ids_only": ids_only, "packages": packages}
+#: a colour of the table for each id that is drawn
+_COLOURS = {0: 0x000000, 7: 0x804080, 11: 0x464646, 26: 0x00008E, 33: 0x770B20}
+
+
+def instances_only() -> Export:
+    """Ids of single objects, of a group, and of classes without objects."""
+    content, expected = {}, {}
+    for number in range(4):
+        image = f"{_name(number, 'leftImg8bit')}_leftImg8bit.png"
+        ids = areas(number, (0, 7, 26, 26_001, 33_017))
+        content[image] = photo(number)
+        content[f"{_name(number, 'gtFine')}_gtFine_instanceIds.png"] = grey(ids, "uint16")
+        expected[image] = class_ids(ids, {0: VOID, 7: 0, 26: 19, 26_001: 19, 33_017: 26})
+    return content, expected
+
+
+def colours_only() -> Export:
+    content, expected = {}, {}
+    for number in range(4):
+        image = f"{_name(number, 'leftImg8bit')}_leftImg8bit.png"
+        ids = areas(number, tuple(_COLOURS))
+        content[image] = photo(number)
+        content[f"{_name(number, 'gtFine')}_gtFine_color.png"] = coloured(ids, _COLOURS)
+        expected[image] = class_ids(ids, {old: VOID if old < 7 else old - 7 for old in _COLOURS})
+    return content, expected
+
+
+def polygons_only() -> Export:
+    """Drawn in order; a group, an object that was deleted, a plate, and one that is left out."""
+    content, expected = {}, {}
+    for number in range(4):
+        image = f"{_name(number, 'leftImg8bit')}_leftImg8bit.png"
+        road, cars, gone, rim = (0, 4, 30, 25), (5, 8, 20 + number, 18), (0, 0, 39, 31), (0, 22, 39, 31)
+        drawn = (("road", road), ("cargroup", cars), ("license plate", gone), ("ego vehicle", rim))
+        objects = [{"label": label, "polygon": corners(box)} for label, box in drawn]
+        objects.append({"label": "sky", "deleted": 1, "polygon": corners(gone)})
+        content[image] = photo(number)
+        content[f"{_name(number, 'gtFine')}_gtFine_polygons.json"] = json.dumps(
+            {"imgHeight": 32, "imgWidth": 40, "objects": objects}
+        ).encode()
+        expected[image] = painted((gone, VOID), (road, 0), (cars, 19), (rim, VOID))
+    return content, expected
+
+
+EXPORTS: Exports = {
+    "fine": fine, "ids_only": ids_only, "packages": packages, "instances_only": instances_only,
+    "colours_only": colours_only, "polygons_only": polygons_only,
+}  # fmt: skip

@@ -5,6 +5,7 @@ Sources: HumanSignal/label-studio-converter ``label_studio_converter/converter.p
 Label Studio's documentation, "Label Studio JSON format of annotated tasks".
 """
 
+import base64
 import json
 from itertools import groupby
 from typing import Any
@@ -65,6 +66,22 @@ def polygon(number: int, label: str, box: Box, **more: Any) -> dict[str, Any]:
 def brush(number: int, label: str, covered: np.ndarray, *, literal: bool = False) -> dict[str, Any]:
     code = brush_code(covered, colour=(80, 3, 200) if literal else (0, 0, 0), literal=literal)
     return result(number, "brushlabels", {"format": "rle", "rle": code, "brushlabels": [label]})
+
+
+def bitmask(number: int, label: str, covered: np.ndarray, mode: str = "RGBA") -> dict[str, Any]:
+    """A PNG of the whole image: transparent where nothing is drawn, or black (``opaque``, grey, 1 bit), or "rle"."""
+    value: dict[str, Any] = {"bitmasklabels": [label]}
+    if mode == "rle":
+        value |= {"format": "rle", "rle": brush_code(covered)}
+    else:
+        pixels = np.zeros((*covered.shape, 4), np.uint8)
+        pixels[covered] = (255, 60, 0, 255)
+        if mode == "opaque":
+            pixels[..., 3] = 255
+        grey = (255 * covered).astype(np.uint8) if mode == "L" else covered
+        content = encoded(grey if mode in ("L", "1") else pixels)
+        value["imageDataURL"] = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+    return result(number, "bitmasklabels", value)
 
 
 def annotation(number: int, results: list[dict[str, Any]], **more: Any) -> dict[str, Any]:

@@ -10,11 +10,11 @@ import numpy as np
 
 from builders.archives import write_zip
 from builders.specs import check
+from segdrop.dataset.archive.tree import Tree
 from segdrop.dataset.cache import CacheReader
 from segdrop.dataset.layouts import Layout
 from segdrop.dataset.report import CheckReport
 from segdrop.dataset.samples import Reading
-from segdrop.dataset.tree import Tree
 from segdrop.errors import DataError
 
 #: in place of any value in JSON

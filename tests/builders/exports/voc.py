@@ -5,7 +5,7 @@ Sources: VOC2012 development kit (``devkit_doc.pdf``, ``VOClabelcolormap.m``); c
 ``examples/semantic_segmentation/labelme2voc.py``.
 """
 
-from builders.exports.scenes import VOID, Export, Exports, areas, class_ids, coloured, indexed, photo, text_lines
+from builders.exports.scenes import VOID, Export, Exports, areas, class_ids, coloured, grey, indexed, photo, text_lines
 
 
 def voc2012() -> Export:
@@ -61,4 +61,13 @@ def labelme2voc() -> Export:
     return content, expected
 
 
-EXPORTS: Exports = {"voc2012": voc2012, "cvat": cvat, "labelme2voc": labelme2voc}
+def deeplab() -> Export:
+    """Raw indices alone, as Deeplab's script leaves them beside the masks that it read."""
+    content, expected = voc2012()
+    raw = {name.replace("SegmentationClass/", "SegmentationClassRaw/"): data for name, data in content.items()}
+    for number, name in enumerate(name for name in raw if "ClassRaw/" in name):
+        raw[name] = grey(areas(number, (0, 1, 15, 255)))
+    return raw, expected
+
+
+EXPORTS: Exports = {"voc2012": voc2012, "cvat": cvat, "labelme2voc": labelme2voc, "deeplab": deeplab}

@@ -21,7 +21,8 @@ def line(box: Box) -> str:
     """A class and an outline in fractions, which are exact at this size."""
     number, x0, y0, x1, y1 = box
     height, width = SIZE
-    points = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+    # a corner more than a box has
+    points = [(x0, y0), ((x0 + x1) // 2, y0), (x1, y0), (x1, y1), (x0, y1)]
     return " ".join([str(number), *(f"{x / width:.6f} {y / height:.6f}" for x, y in points)])
 
 

@@ -3,26 +3,26 @@
 Masks hold train ids. Source: bdd100k/bdd100k ``doc/format.md`` (semantic segmentation).
 """
 
-import re
-
-from segdrop.dataset.layouts import street_labels
-from segdrop.dataset.layouts.pairing import Scheme
+from segdrop.dataset.archive.tree import Tree
+from segdrop.dataset.layouts.shared import street_labels
+from segdrop.dataset.layouts.shared.pairing import Pattern, Scheme
 from segdrop.dataset.samples import Reading
-from segdrop.dataset.tree import Tree
 
 NAME = "bdd100k"
 
 _SCHEME = Scheme(
-    re.compile(r"(?:.*/)?(?:images/10k|seg/images)/(?:(?P<split>[^/]+)/)?(?P<name>.+)\.[^./]+"),
-    re.compile(r"(?:.*/)?(?:labels/sem_seg/masks|seg/labels)/(?:(?P<split>[^/]+)/)?(?P<name>.+?)(?:_train_id)?\.png"),
-    re.compile(r"(?:.*/)?(?:images/100k|seg/color_labels|labels/\w+/(?:bitmasks|colormaps|polygons|rles))/.+"),
+    Pattern("(?:images/10k|seg/images)", r"(?:(?P<split>[^/]+)/)?(?P<name>.+)\.[^./]+"),
+    Pattern("(?:labels/sem_seg/masks|seg/labels)", r"(?:(?P<split>[^/]+)/)?(?P<name>.+?)(?:_train_id)?\.png"),
+    (Pattern(r"(?:images/100k|seg/color_labels|labels/\w+/(?:bitmasks|colormaps|polygons|rles))"),),
 )
 
 
 def signature(tree: Tree) -> str:
+    """Returns by which folders the tree is known to be BDD100K, or ""."""
     return "images/10k/ and labels/sem_seg/masks/" if _SCHEME.fits(tree) else ""
 
 
 def read(tree: Tree) -> Reading:
-    pairs = _SCHEME.sides(tree).pair()
+    """Returns the pairs of images and masks of train ids."""
+    pairs = _SCHEME.collect(tree).pair()
     return Reading(NAME, pairs.samples, street_labels.TRAIN_IDS, pairs.issues, pairs.assumptions)

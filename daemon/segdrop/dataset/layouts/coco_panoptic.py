@@ -1,25 +1,26 @@
 """COCO panoptic: a JSON whose annotations name a PNG each, in which colours are ids of segments (R + 256 G + 65536 B).
 
-Pixels of no segment are void: nobody labelled them, so they are ignored.
+Pixels without a segment are void: nothing labels them, so they are ignored.
 """
 
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from segdrop.dataset.layouts import coco_files
-from segdrop.dataset.layouts.annotated import Area, Gathering, split_of
-from segdrop.dataset.layouts.coco_files import Document, identity
-from segdrop.dataset.matching import ImageIndex
-from segdrop.dataset.names import Names
-from segdrop.dataset.samples import Coding, MaskFile, Reading, extension
+from segdrop.dataset.archive.tree import Tree
+from segdrop.dataset.class_names import ClassNames
+from segdrop.dataset.layouts.shared import coco_files
+from segdrop.dataset.layouts.shared.annotated import Area, Gathering, split_of
+from segdrop.dataset.layouts.shared.coco_files import Document, identity
+from segdrop.dataset.layouts.shared.matching import ImageIndex
+from segdrop.dataset.samples import Coding, LabelledSample, MaskFile, Reading, extension
 from segdrop.dataset.shapes import Polygon
-from segdrop.dataset.tree import Tree
 
 NAME = "coco-panoptic"
 
 
 def signature(tree: Tree) -> str:
+    """Returns by which JSON file the tree is known to be COCO panoptic, or ""."""
     if not any(extension(path) == "png" for _, path in tree):
         return ""  # COCO's own archive has the masks in a ZIP of their own, and is read by its polygons
     found = coco_files.candidates(tree, is_panoptic=True)
@@ -27,15 +28,16 @@ def signature(tree: Tree) -> str:
 
 
 class _Segments(Gathering):
-    """Images with the names of their segments: the areas are in mask files."""
+    """Gathers images with the names of their segments: the areas are in mask files."""
 
     def leave_out(self, masks: Collection[int]) -> None:
-        """These are not images, but truth."""
+        """Take these files for truth, not for images."""
         for mask in masks:
             self._images.pop(mask, None)
 
 
 def read(tree: Tree) -> Reading:
+    """Returns the pairs of images and masks of segments. Raises DataError where no JSON file has COCO's lists."""
     gathering = _Segments(tree)
     documents = coco_files.read(tree, gathering, coco_files.candidates(tree, is_panoptic=True))
     everything = ImageIndex(tree)
@@ -62,7 +64,7 @@ def read(tree: Tree) -> Reading:
 
 
 def _masks(document: Document, index: ImageIndex) -> list[tuple[str, int]]:
-    """The PNG files that annotations name; they lie in a folder named after the JSON, or beside it."""
+    """Returns the PNG files that annotations name; they lie in a folder named after the JSON, or beside it."""
     near = f"{document.folder}/{document.stem}".lstrip("/")
     images = {str(entry.get("file_name")) for entry in document.images if isinstance(entry, dict)}
     found = []
@@ -70,14 +72,14 @@ def _masks(document: Document, index: ImageIndex) -> list[tuple[str, int]]:
         name = str(entry.get("file_name"))
         mask = index.find(name, near)
         path = index.members.get(mask, "").casefold() if mask is not None else ""
-        # of one name with the image, it has to lie where masks are, or the image itself is meant
+        # a mask with the name of the image has to lie where masks are, or the image itself is meant
         if mask is not None and extension(path) == "png" and (name not in images or path.startswith(near.casefold())):
             found.append((name, mask))
     return found
 
 
 def _folders_of(masks: Collection[int], index: ImageIndex) -> frozenset[str]:
-    """Names of the folders that hold masks and nothing else."""
+    """Returns the names of the folders that hold masks and nothing else."""
     folders: tuple[set[str], set[str]] = set(), set()
     for member, path in index.members.items():
         folders[member in masks].update(path.casefold().split("/")[-2:-1])
@@ -85,7 +87,7 @@ def _folders_of(masks: Collection[int], index: ImageIndex) -> frozenset[str]:
 
 
 def _titles(document: Document, entry: dict[str, Any], gathering: Gathering) -> dict[int, str]:
-    """Class names by the segments' ids."""
+    """Returns class names by the segments' ids."""
     titles = {}
     for info in coco_files.segments_of(entry):
         title, number = document.titles.get(identity(info.get("category_id")) or ""), info.get("id")
@@ -97,16 +99,17 @@ def _titles(document: Document, entry: dict[str, Any], gathering: Gathering) -> 
 
 
 def _with_masks(reading: Reading, listed: list[str], found: dict[int, tuple[int, dict[int, str]]]) -> Reading:
-    """The reading with masks for truth. Value 0 is void here, not the background."""
+    """Returns the reading with masks for truth. Value 0 is void here, not the background."""
     values = {title: value for value, title in enumerate(dict.fromkeys(listed), start=1)}
     samples = []
     for sample in reading.samples:
         mask, titles = found[sample.image]
         relabel = {number: values[title] for number, title in titles.items()}
-        samples.append(replace(sample, truth=MaskFile(mask, Coding.SEGMENTS, relabel)))
+        truth = MaskFile(mask, Coding.SEGMENTS, relabel)
+        samples.append(LabelledSample(sample.key, sample.image, sample.split, truth))
     if reading.names is None:
         return replace(reading, samples=samples)
     numbered = tuple((value, title) for title, value in values.items())
-    names = Names(reading.names.source, numbered=numbered, ignored=frozenset({0}))
+    names = ClassNames(reading.names.source, numbered=numbered, ignored=frozenset({0}))
     said = "pixels of no segment (value 0) are void"
     return replace(reading, samples=samples, names=names, assumptions=[*reading.assumptions, said])

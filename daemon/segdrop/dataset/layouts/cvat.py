@@ -9,27 +9,31 @@ from array import array
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
-from segdrop.dataset import annotations, shapes
-from segdrop.dataset.layouts.annotated import Area, Gathering, members, pixel_size
-from segdrop.dataset.layouts.folders import SPLIT_FOLDERS
+from segdrop.dataset import shapes
+from segdrop.dataset.archive.tree import Tree
+from segdrop.dataset.layouts.shared import annotation_files
+from segdrop.dataset.layouts.shared.annotated import Area, Gathering, members, pixel_size
+from segdrop.dataset.layouts.shared.folders import SPLIT_FOLDERS
 from segdrop.dataset.samples import Reading
 from segdrop.dataset.shapes import Runs, Shape
-from segdrop.dataset.tree import Tree
 from segdrop.errors import DataError
 
 NAME = "cvat"
 
 _LOOKED_AT = 3
 _LINES = frozenset({"polyline", "points", "cuboid", "skeleton"})
+#: what says something of an image, not of an object in it
+_OF_WHOLE_IMAGES = frozenset({"tag", "attribute"})
 #: types of labels that cannot have areas: no classes, unless they are used as such
 _NO_AREA_LABELS = frozenset({"tag", "points", "polyline", "rectangle", "cuboid", "skeleton"})
 _VIDEO = "it is CVAT's format for videos (tracks); export the task as `CVAT for images 1.1`"
 
 
 def signature(tree: Tree) -> str:
+    """Returns by which XML file the tree is known to be CVAT's, or ""."""
     for member, path in members(tree, "xml")[:_LOOKED_AT]:
         try:
-            content = annotations.text(tree, member)
+            content = annotation_files.text(tree, member)
         except DataError:
             continue
         if "<annotations>" in content and "<meta>" in content and ("<image " in content or "<track " in content):
@@ -38,29 +42,32 @@ def signature(tree: Tree) -> str:
 
 
 def read(tree: Tree) -> Reading:
+    """Returns the annotated images of all XML files that are CVAT's."""
     found = Gathering(tree)
     labels: list[str] = []
     for member, path in members(tree, "xml"):
         try:
-            root = annotations.load_xml(tree, member)
+            root = annotation_files.load_xml(tree, member)
             if root.tag != "annotations":
                 continue  # another tool's file, left out as a stray
             found.use(member)
             if root.find("track") is not None and root.find("image") is None:
-                raise annotations.invalid(tree, member, _VIDEO)
+                raise annotation_files.invalid(tree, member, _VIDEO)
         except DataError as error:
             found.use(member)
             found.broken(error)
             continue
         labels += _labels(root)
         folder = path.rpartition("/")[0]
+        for _ in root.iterfind("track"):
+            found.unknown(member, "track")
         for image in root.iterfind("image"):
             _read_image(found, member, folder, image, root.findtext("meta/task/subset") or "")
     return found.reading(NAME, labels, "the labels in CVAT")
 
 
 def _labels(root: ET.Element) -> Iterator[str]:
-    """Names of labels that can have areas; those of a skeleton's points have a parent."""
+    """Yields the names of labels that can have areas; those of a skeleton's points have a parent."""
     for label in root.iterfind("meta/*/labels/label"):
         name = (label.findtext("name") or "").strip()
         if name and not label.findtext("parent") and (label.findtext("type") or "any") not in _NO_AREA_LABELS:
@@ -68,6 +75,7 @@ def _labels(root: ET.Element) -> Iterator[str]:
 
 
 def _read_image(found: Gathering, member: int, folder: str, element: ET.Element, default_subset: str) -> None:
+    """Gather one image with its areas."""
     name = element.get("name") or ""
     subset = element.get("subset") or default_subset
     below = "/".join(part for part in (folder, "images", subset) if part)
@@ -75,6 +83,7 @@ def _read_image(found: Gathering, member: int, folder: str, element: ET.Element,
     if not name:
         found.invalid(member, "an image has no name")
     areas: list[Area] = []
+    before = found.unread
     for _, shape in sorted(enumerate(element), key=lambda entry: (_layer(entry[1]), entry[0])):
         area = _shape(found, member, shape)
         if area is not None:
@@ -82,10 +91,13 @@ def _read_image(found: Gathering, member: int, folder: str, element: ET.Element,
             areas.append(((shape.get("label") or "").strip(), area))
     if image is not None:
         size = pixel_size(element.get("width"), element.get("height"))
-        found.add(image, member, areas, size=size, split=SPLIT_FOLDERS.get(subset.casefold()))
+        side = SPLIT_FOLDERS.get(subset.casefold())
+        found.add(image, member, areas, size=size, split=side)
+        found.note_unread(image, before)
 
 
 def _layer(element: ET.Element) -> float:
+    """Returns the ``z_order`` of an element, 0 where it has none."""
     try:
         layer = float(element.get("z_order") or 0)
     except ValueError:
@@ -94,7 +106,7 @@ def _layer(element: ET.Element) -> float:
 
 
 def _shape(found: Gathering, member: int, element: ET.Element) -> Shape | None:
-    """The area of an element of an image, or ``None``, with the reason on record."""
+    """Returns the area of an element of an image, or None, with the reason on record."""
     if element.tag == "polygon":
         points = (element.get("points") or "").split(";")
         return found.outline(member, lambda: shapes.ring([_numbers(point, ",") for point in points]))
@@ -106,6 +118,8 @@ def _shape(found: Gathering, member: int, element: ET.Element) -> Shape | None:
         found.box(member)
     elif element.tag in _LINES:
         found.no_area(member, element.tag)
+    elif element.tag not in _OF_WHOLE_IMAGES:
+        found.unknown(member, element.tag)
     return None
 
 
@@ -114,12 +128,13 @@ def _numbers(text: str, separator: str) -> list[float]:
 
 
 def _ellipse(element: ET.Element) -> "array[float]":
+    """Returns the ring of an ellipse element. Raises ValueError where its numbers are none."""
     x, y, radius_x, radius_y = (float(element.get(key) or "nan") for key in ("cx", "cy", "rx", "ry"))
     return shapes.ellipse(x, y, radius_x, radius_y, math.radians(float(element.get("rotation") or 0)))
 
 
 def _mask(found: Gathering, member: int, element: ET.Element) -> Runs | None:
-    """Runs along the rows of a box, the first of them off."""
+    """Returns a mask's runs along the rows of a box, the first of them off, or None, with the reason on record."""
     try:
         lengths = array("I", map(int, (element.get("rle") or "").split(",")))
         left, top = (int(float(element.get(key) or "nan")) for key in ("left", "top"))

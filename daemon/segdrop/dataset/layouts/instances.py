@@ -8,27 +8,31 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 
-from segdrop.dataset import legends
-from segdrop.dataset import names as class_names
-from segdrop.dataset.layouts import folders
-from segdrop.dataset.layouts.folders import Role, Spot
-from segdrop.dataset.layouts.pairing import Place, Sides, sample_key
+from segdrop.codes import Code
+from segdrop.dataset import class_names
+from segdrop.dataset.archive.tree import Tree
+from segdrop.dataset.classes import legends
+from segdrop.dataset.layouts.shared import folders
+from segdrop.dataset.layouts.shared.folders import Role, Spot
+from segdrop.dataset.layouts.shared.pairing import ImagesAndMasks, Place, sample_key
 from segdrop.dataset.samples import MaskUnion, Reading, is_image
-from segdrop.dataset.tree import Tree
 from segdrop.errors import DataError, Issue
 
 NAME = "instances"
 
 #: words, then a number set apart: a random file name is none
 _CLASS = re.compile(r"([^\W\d_]+(?:[ _-][^\W\d_]+)*)(?:[ _.-]+\d+)?")
-#: what people call the file of an object of the only class
+#: names that people give the file of an object of the only class
 _NO_CLASS = frozenset({"mask", "object", "obj", "instance", "inst", "segment"})
 _ONLY_CLASS = "object"
 
 
 @dataclass(slots=True)
 class _Objects:
-    """``masks``: image's path → (path, member, name that may be the class's). ``lost``: masks of no image."""
+    """Images with the masks of their objects.
+
+    ``masks`` has (path, member, name that may be the class's) for each image; ``lost`` are masks without an image.
+    """
 
     images: dict[int, Spot] = field(default_factory=dict)
     masks: dict[int, list[tuple[str, int, str]]] = field(default_factory=lambda: defaultdict(list))
@@ -43,6 +47,7 @@ class _Objects:
 
 
 def _gathered(tree: Tree) -> _Objects:
+    """Returns the images of a tree and the masks in folders that are named after them."""
     found, masks = _Objects(), {}
     for member, path in tree:
         if is_image(path):
@@ -64,7 +69,7 @@ def _gathered(tree: Tree) -> _Objects:
 
 
 def _alone(tree: Tree, images: dict[int, Spot]) -> dict[str, int]:
-    """Folders of which ``images/`` is the innermost and holds one file: the folder is the image's own."""
+    """Returns the images that are alone in ``images/``, by the folder around that, which is the image's own."""
     paths = {member: path for member, path in tree if member in images}
     homes = {member: path.rpartition("/")[0] for member, path in paths.items()}
     counts = Counter(homes.values())
@@ -76,7 +81,7 @@ def _alone(tree: Tree, images: dict[int, Spot]) -> dict[str, int]:
 
 
 def _owner(path: str, spot: Spot, by_key: dict[str, int], alone: dict[str, int]) -> tuple[int | None, str]:
-    """The image that an object's mask belongs to, and the folder or file name that may say its class."""
+    """Returns the image that an object's mask belongs to, and the folder or file name that may say its class."""
     *parents, name = spot.path.split("/")
     stem = name.rpartition(".")[0]
     for depth in (len(parents), len(parents) - 1):
@@ -91,39 +96,41 @@ def _owner(path: str, spot: Spot, by_key: dict[str, int], alone: dict[str, int])
 
 
 def signature(tree: Tree) -> str:
+    """Returns by what the tree is known to have a folder of masks for each image, or ""."""
     return "a folder of masks for each image" if _gathered(tree).are_likely else ""
 
 
 def read(tree: Tree) -> Reading:
+    """Returns the images with a mask for each object. Raises DataError where no image has a folder of masks."""
     tree = folders.root(tree)
     found = _gathered(tree)
     if not found.masks:
-        raise DataError([Issue.of("layout.no_masks", "no image has a folder of masks that is named like it")])
+        raise DataError([Issue.of(Code.LAYOUT_NO_MASKS, "no image has a folder of masks that is named like it")])
     classes, said = _classes(found)
     labels = legends.find(tree)[:1]
     order, source, issues = _order(tree, labels, set(classes.values()))
     values = class_names.numbers(order)
-    sides, unions = Sides(tree), {}
+    files, unions = ImagesAndMasks(tree), {}
     for member, path in tree:
         spot = found.images.get(member) or found.lost.get(member)
         if spot is not None:
-            sides.add(member, path, Place(spot.role or Role.IMAGE, spot.split, spot.path))
+            files.add(member, path, Place(spot.role or Role.IMAGE, spot.split, spot.path))
         elif member not in classes:
-            sides.add(member, path, None, is_used=member in labels)
+            files.add(member, path, None, is_used=member in labels)
     for image, masks in found.masks.items():
         spot = found.images[image]
         parts = [(member, values[classes[member]]) for _, member, _ in sorted(masks)]
-        # by its first mask: of two images with one key, the sides keep the other, perhaps
+        # kept by its first mask, because of two images with one key the other may be the one that is paired
         unions[parts[0][0]] = MaskUnion(tuple(parts))
-        sides.masks.add(spot.split, spot.path, parts[0][0])
-    pairs = sides.pair()
+        files.masks.add(spot.split, spot.path, parts[0][0])
+    pairs = files.pair()
     samples = [replace(sample, truth=unions[sample.truth.member]) for sample in pairs.samples]
     said.append("what is not 0 in a mask is its object; where two overlap, the later by name is on top")
     return Reading(NAME, samples, class_names.drawn(values, source), [*issues, *pairs.issues], said)
 
 
 def _classes(found: _Objects) -> tuple[dict[int, str], list[str]]:
-    """The class of each mask by its member, where all names say one."""
+    """Returns the class of each mask by its member, where all names say one; else one class for all."""
     named = {member: (path, _CLASS.fullmatch(name)) for masks in found.masks.values() for path, member, name in masks}
     silent = sorted(
         path for path, match in named.values() if match is None or match[1].casefold().rstrip("s") in _NO_CLASS
@@ -135,7 +142,7 @@ def _classes(found: _Objects) -> tuple[dict[int, str], list[str]]:
 
 
 def _order(tree: Tree, labels: list[int], used: set[str]) -> tuple[list[str], str, list[Issue]]:
-    """The class names in the order of the list beside the data, where it has them all; else by name."""
+    """Returns the class names in the order of the list beside the data, where it has them all; else by name."""
     if labels:
         names, issues = legends.read(tree, labels[0])
         if names is not None and used <= set(names.ordered):

@@ -7,12 +7,12 @@ of the project beside them, that is read instead. Source: label-studio-converter
 import re
 from collections.abc import Iterator
 
-from segdrop.codes import Severity
-from segdrop.dataset import names as class_names
-from segdrop.dataset.layouts.annotated import members, split_of
-from segdrop.dataset.matching import ImageIndex
-from segdrop.dataset.samples import MaskUnion, Reading, Sample, pairing_key
-from segdrop.dataset.tree import Tree
+from segdrop.codes import Code, Severity
+from segdrop.dataset import class_names
+from segdrop.dataset.archive.tree import Tree
+from segdrop.dataset.layouts.shared.annotated import members, split_of
+from segdrop.dataset.layouts.shared.matching import ImageIndex
+from segdrop.dataset.samples import LabelledSample, MaskUnion, Reading, pairing_key
 from segdrop.errors import DataError, Issue
 
 NAME = "label-studio-png"
@@ -22,28 +22,36 @@ _FIX = "Name every image after its task (1.jpg), or add the JSON export of the p
 
 
 def signature(tree: Tree) -> str:
+    """Returns by which names of files the tree is known to have Label Studio's brush masks, or ""."""
     if any(True for _ in _masks(tree)) and not members(tree, "json"):
         return "Label Studio's brush masks (task-…-annotation-….png)"
     return ""
 
 
 def _masks(tree: Tree) -> Iterator[tuple[int, re.Match[str]]]:
+    """Yields the members that are brush masks, with the parts of their names."""
     for member, path in tree:
         if match := _MASK.search(path):
             yield member, match
 
 
 def read(tree: Tree) -> Reading:
+    """Returns the images that are named after tasks, with their masks.
+
+    Raises DataError where there are no brush masks.
+    """
     index = ImageIndex(tree)
     found = sorted(_masks(tree), key=lambda entry: tree.names[entry[0]])
     if not found:
-        raise DataError([Issue.of("layout.no_masks", "there are no brush masks of Label Studio (task-….png)")])
+        raise DataError([Issue.of(Code.LAYOUT_NO_MASKS, "there are no brush masks of Label Studio (task-….png)")])
     for member, _ in found:
         del index.members[member]
     values = class_names.numbers(sorted({match[5] for _, match in found}))
+    by_task: dict[str, list[tuple[int, re.Match[str]]]] = {}
+    for member, match in found:
+        by_task.setdefault(match[1], []).append((member, match))
     samples, lost, used = [], [], set()
-    for task in sorted({match[1] for _, match in found}, key=int):
-        parts = [(member, match) for member, match in found if match[1] == task]
+    for task, parts in sorted(by_task.items(), key=lambda entry: int(entry[0])):
         image = next((hit for name in (task, f"task-{task}") if (hit := index.find(name)) in index.members), None)
         if image is None:
             lost += [tree.names[member] for member, _ in parts]
@@ -54,20 +62,21 @@ def read(tree: Tree) -> Reading:
     if lost:
         message = f"{len(lost)} masks are of tasks, and no image is named after these"
         severity = Severity.WARNING if len(lost) < len(found) else Severity.FAULT
-        issues.append(Issue.of("annotation.missing_image", message, files=lost, severity=severity, fix=_FIX))
+        issues.append(Issue.of(Code.ANNOTATION_MISSING_IMAGE, message, files=lost, severity=severity, fix=_FIX))
     lonely = sorted(tree.names[image] for image in index.members if image not in used)
     if lonely and samples:
         severity = Severity.WARNING if len(lonely) <= len(samples) else Severity.FAULT
         message = f"{len(lonely)} images have no mask"
-        issues.append(Issue.of("pair.missing_mask", message, files=lonely, severity=severity))
+        issues.append(Issue.of(Code.PAIR_MISSING_MASK, message, files=lonely, severity=severity))
     samples.sort(key=lambda sample: sample.key)
     names = class_names.drawn(values, "the names of the masks")
     return Reading(NAME, samples, names, issues, ["of several annotators the one with the lowest number counts"])
 
 
-def _sample(path: str, image: int, parts: list[tuple[int, re.Match[str]]], values: dict[str, int]) -> Sample:
+def _sample(path: str, image: int, parts: list[tuple[int, re.Match[str]]], values: dict[str, int]) -> LabelledSample:
+    """Returns one image with the masks of the annotation with the lowest number."""
     first = min((match[2] for _, match in parts), key=lambda number: int(number) if number.isdecimal() else -1)
     chosen = [(member, values[match[5]]) for member, match in parts if match[2] == first]
     split = split_of(path)
     key = pairing_key(path)
-    return Sample(f"{split}/{key}" if split else key, image, MaskUnion(tuple(chosen)), split)
+    return LabelledSample(f"{split}/{key}" if split else key, image, split, MaskUnion(tuple(chosen)))

@@ -1,18 +1,19 @@
 """The old LabelMe of MIT (its web tool, and what CVAT exports as "LabelMe 3.0"): an XML file for each image.
 
-``Annotations/<collection>/x.xml`` with ``Images/<collection>/x.jpg``, or the two side by side. Objects are polygons,
-or drawn masks in ``Masks/``. Deleted objects stay in the file, marked.
+``Annotations/<collection>/x.xml`` stands with ``Images/<collection>/x.jpg``, or the two side by side. Objects are
+polygons, or drawn masks in ``Masks/``. Deleted objects stay in the file, marked.
 """
 
 from xml.etree import ElementTree as ET
 
-from segdrop.dataset import annotations, shapes
-from segdrop.dataset.layouts.annotated import Area, Gathering, members, pixel_size
-from segdrop.dataset.matching import ImageIndex
+from segdrop.dataset import shapes
+from segdrop.dataset.archive.source import MemberError
+from segdrop.dataset.archive.tree import Tree
+from segdrop.dataset.layouts.shared import annotation_files
+from segdrop.dataset.layouts.shared.annotated import Area, Gathering, members, pixel_size
+from segdrop.dataset.layouts.shared.matching import ImageIndex
 from segdrop.dataset.samples import Reading
 from segdrop.dataset.shapes import Bitmap, Shape
-from segdrop.dataset.source import MemberError
-from segdrop.dataset.tree import Tree
 from segdrop.errors import DataError
 
 NAME = "labelme-xml"
@@ -24,9 +25,10 @@ _BY_PRODUCTS = frozenset({"masks", "scribbles"})
 
 
 def signature(tree: Tree) -> str:
+    """Returns by which XML file the tree is known to be from LabelMe's web tool, or ""."""
     for member, path in members(tree, "xml")[:_LOOKED_AT]:
         try:
-            content = annotations.text(tree, member)
+            content = annotation_files.text(tree, member)
         except DataError:
             continue
         if "<annotation>" in content and any(tag in content for tag in _OWN_TAGS):
@@ -35,11 +37,12 @@ def signature(tree: Tree) -> str:
 
 
 def read(tree: Tree) -> Reading:
+    """Returns the annotated images of all XML files that are LabelMe's."""
     found = Gathering(tree, lambda path: _BY_PRODUCTS.isdisjoint(path.casefold().split("/")[:-1]))
     masks = _Masks(tree)
     for member, path in members(tree, "xml"):
         try:
-            root = annotations.load_xml(tree, member)
+            root = annotation_files.load_xml(tree, member)
         except DataError as error:
             found.use(member)
             found.broken(error)
@@ -52,14 +55,17 @@ def read(tree: Tree) -> Reading:
 
 
 class _Masks:
-    """Mask files of objects by their names."""
+    """Finds mask files of objects by their names."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self._index = ImageIndex(tree)
 
     def shape(self, name: str, folder: str) -> Bitmap:
-        """The mask, seen from the folder of the annotation file; ``LookupError`` or ``MemberError`` if it is lost."""
+        """Returns the mask of a name, seen from the folder of the annotation file.
+
+        Raises LookupError or MemberError where it is lost.
+        """
         member = self._index.find(name, _sibling(folder, "Masks")) if name else None
         if member is None:
             raise LookupError(f"its mask {name[:100]} is not in the ZIP")
@@ -67,7 +73,9 @@ class _Masks:
 
 
 def _sibling(folder: str, name: str) -> str:
-    """Where the images (or masks) of a folder of annotations are: Annotations/x is Images/x; else its own."""
+    """Returns where the images (or masks) of a folder of annotations are: Annotations/x has
+    Images/x, others their own.
+    """
     parts = folder.split("/") if folder else []
     if any(part.casefold() == "annotations" for part in parts):
         return "/".join(name if part.casefold() == "annotations" else part for part in parts)
@@ -75,17 +83,19 @@ def _sibling(folder: str, name: str) -> str:
 
 
 def _text(element: ET.Element, tag: str) -> str:
-    """The stripped text of a descendant; the web tool puts line ends around it."""
+    """Returns the stripped text of a descendant; the web tool puts line ends around it."""
     return (element.findtext(tag) or "").strip()
 
 
 def _read_file(found: Gathering, masks: _Masks, member: int, path: str, root: ET.Element) -> None:
+    """Gather one file's image with its areas."""
     folder = path.rpartition("/")[0]
     name = _text(root, "filename")
     collection = _text(root, "folder")
     references = [name, f"{collection}/{name}"] if collection else [name]
     image = found.find(references, member, _sibling(folder, "Images"))
     areas: list[Area] = []
+    before = found.unread
     for element in root.iterfind("object"):
         if _text(element, "deleted") == "1":
             continue
@@ -96,10 +106,11 @@ def _read_file(found: Gathering, masks: _Masks, member: int, path: str, root: ET
     if image is not None:
         size = pixel_size(_text(root, "imagesize/ncols"), _text(root, "imagesize/nrows"))
         found.add(image, member, areas, size=size)
+        found.note_unread(image, before)
 
 
 def _shape(found: Gathering, masks: _Masks, member: int, folder: str, element: ET.Element) -> Shape | None:
-    """The area of an object, or ``None``, with the reason on record."""
+    """Returns the area of an object, or None, with the reason on record."""
     if _text(element, "type") == "bounding_box":
         found.box(member)
         return None

@@ -1,8 +1,8 @@
 """Supervisely: ``meta.json`` with the classes, and for each dataset a folder with ``img/`` and ``ann/``.
 
-``ann/x.jpg.json`` (in old projects ``ann/x.json``) belongs to ``img/x.jpg``. Polygons with holes, bitmaps (PNGs, packed
-by zlib or not, in base64) at their origin, rectangles; later objects lie over earlier ones. A tag ``train``, ``val`` or
-``test`` puts an image on its side of the split, as does the name of its dataset.
+``ann/x.jpg.json`` (in old projects ``ann/x.json``) belongs to ``img/x.jpg``. There are polygons with holes, bitmaps
+(PNGs, packed by zlib or not, in base64) at their origin, and rectangles; later objects lie over earlier ones. A tag
+``train``, ``val`` or ``test`` puts an image on its side of the split, as does the name of its dataset.
 """
 
 import base64
@@ -11,23 +11,26 @@ import zlib
 from functools import partial
 from typing import Any
 
-from segdrop.dataset import annotations, shapes
-from segdrop.dataset.layouts.annotated import Area, Gathering, pixel_size
-from segdrop.dataset.layouts.folders import SPLIT_FOLDERS
+from segdrop.dataset import shapes
+from segdrop.dataset.archive.tree import Tree
+from segdrop.dataset.layouts.shared import annotation_files
+from segdrop.dataset.layouts.shared.annotated import Area, Gathering, pixel_size
+from segdrop.dataset.layouts.shared.folders import SPLIT_FOLDERS
 from segdrop.dataset.samples import Reading, Split, is_image, pairing_key
 from segdrop.dataset.shapes import Bitmap, Polygon, Shape
-from segdrop.dataset.tree import Tree
 from segdrop.errors import DataError
 
 NAME = "supervisely"
 
 _META = "meta.json"
 _PROJECT_FILES = frozenset({_META, "key_id_map.json", "obj_class_to_machine_color.json"})
+_LINES = frozenset({"point", "line", "polyline", "cuboid", "graph", "keypoints"})
 _MOST_BITMAP_BYTES = 1 << 24
-_LEAST_NUMBERS = 6  # of a ring: three points
+_LEAST_NUMBERS = 6  # a ring has at least three points, of two coordinates each
 
 
 def signature(tree: Tree) -> str:
+    """Returns by which files the tree is known to be Supervisely's, or ""."""
     paths = [path.casefold() for _, path in tree]
     if _META not in paths or not any(_is_annotation(path) for path in paths):
         return ""
@@ -41,6 +44,7 @@ def _is_annotation(path: str) -> bool:
 
 
 def read(tree: Tree) -> Reading:
+    """Returns the annotated images."""
     gathering = Gathering(tree)
     titles, source = _titles(tree, gathering)
     exact = {_spelling(path): member for member, path in tree if is_image(path)}
@@ -56,7 +60,7 @@ def read(tree: Tree) -> Reading:
             gathering.missing(member, wanted)
             continue
         try:
-            content = annotations.load_json(tree, member)
+            content = annotation_files.load_json(tree, member)
         except DataError as error:
             gathering.broken(error)
             continue
@@ -65,19 +69,19 @@ def read(tree: Tree) -> Reading:
 
 
 def _spelling(path: str) -> str:
-    """The same for all spellings of a path; its ending stays."""
+    """Returns a path in one form for all its spellings; its ending stays."""
     return pairing_key(path + ".x")
 
 
 def _titles(tree: Tree, gathering: Gathering) -> tuple[list[str], str]:
-    """Class names in the order of ``meta.json``, and its name."""
+    """Returns class names in the order of ``meta.json``, and where they stand."""
     by_path = {path.casefold(): member for member, path in tree}
     for name in _PROJECT_FILES & by_path.keys():
         gathering.use(by_path[name])
     if (member := by_path.get(_META)) is None:
         return [], "the annotations"
     try:
-        content = annotations.load_json(tree, member)
+        content = annotation_files.load_json(tree, member)
     except DataError as error:
         gathering.broken(error)
         return [], tree.names[member]
@@ -93,13 +97,14 @@ def _titles(tree: Tree, gathering: Gathering) -> tuple[list[str], str]:
 
 
 def _add(gathering: Gathering, image: int, member: int, content: object) -> None:
-    """One annotation file."""
+    """Gather one annotation file."""
     objects = content.get("objects") if isinstance(content, dict) else None
     if not isinstance(content, dict) or not isinstance(objects, list):
         gathering.invalid(member, "it has no list of objects")
         return
     size = content.get("size")
     areas: list[Area] = []
+    before = gathering.unread
     for entry in objects:
         if not isinstance(entry, dict):
             gathering.invalid(member, "an object is none")
@@ -108,10 +113,11 @@ def _add(gathering: Gathering, image: int, member: int, content: object) -> None
             areas.append((title.strip() if isinstance(title, str) else "", shape))
     declared = pixel_size(size.get("width"), size.get("height")) if isinstance(size, dict) else None
     gathering.add(image, member, areas, size=declared, split=_tagged(content.get("tags")))
+    gathering.note_unread(image, before)
 
 
 def _tagged(tags: object) -> Split | None:
-    """The side that an image's tags say; none where they say two."""
+    """Returns the side that an image's tags say, or None where they say two."""
     names = [tag.get("name") if isinstance(tag, dict) else tag for tag in (tags if isinstance(tags, list) else ())]
     words = {name.strip().casefold() for name in names if isinstance(name, str)}
     sides = {SPLIT_FOLDERS[word] for word in words if word in SPLIT_FOLDERS}
@@ -119,14 +125,14 @@ def _tagged(tags: object) -> Split | None:
 
 
 def _shape(gathering: Gathering, member: int, entry: dict[str, Any]) -> Shape | None:
-    """An object's area; ``None`` where it has none, or where it is on record why."""
+    """Returns an object's area, or None where it has none, or where it is on record why."""
     points, bitmap = entry.get("points"), entry.get("bitmap")
     # old projects say no geometry, and have an empty one of the other kind
     kind = entry.get("geometryType") or ("bitmap" if isinstance(bitmap, dict) else "polygon")
     if kind in ("bitmap", "alpha_mask"):
         return _bitmap(gathering, member, bitmap)
     if kind not in ("polygon", "rectangle"):
-        gathering.no_area(member, str(kind)[:20])
+        (gathering.no_area if str(kind) in _LINES else gathering.unknown)(member, str(kind))
         return None
     exterior = points.get("exterior") if isinstance(points, dict) else None
     if not isinstance(points, dict) or not isinstance(exterior, list):
@@ -143,11 +149,13 @@ def _shape(gathering: Gathering, member: int, entry: dict[str, Any]) -> Shape | 
 
 
 def _rectangle(exterior: list[Any]) -> Any:  # noqa: ANN401  (an array, whose items have no type before Python 3.12)
+    """Returns a rectangle by two opposite corners."""
     (x0, y0), (x1, y1) = exterior
     return shapes.rectangle(x0, y0, x1, y1)
 
 
 def _with_holes(gathering: Gathering, member: int, outline: Polygon, interior: object) -> Polygon:
+    """Returns an outline with the holes that have proper coordinates."""
     rings = [*outline.rings]
     for hole in interior if isinstance(interior, list) else ():
         try:
@@ -161,6 +169,7 @@ def _with_holes(gathering: Gathering, member: int, outline: Polygon, interior: o
 
 
 def _bitmap(gathering: Gathering, member: int, bitmap: object) -> Bitmap | None:
+    """Returns a bitmap at its origin, or None, with the reason on record."""
     data = bitmap.get("data") if isinstance(bitmap, dict) else None
     origin = bitmap.get("origin") if isinstance(bitmap, dict) else None
     try:
@@ -174,7 +183,7 @@ def _bitmap(gathering: Gathering, member: int, bitmap: object) -> Bitmap | None:
 
 
 def _unpacked(data: object) -> bytes:
-    """The bytes of a PNG from its text; ``ValueError`` if it is none."""
+    """Returns the bytes of a PNG from its text. Raises ValueError if it is none."""
     if not isinstance(data, str):
         raise ValueError("its data are no text")  # noqa: TRY004  (one kind of refusal)
     try:

@@ -8,14 +8,16 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from segdrop.dataset import annotations, shapes
+from segdrop.codes import Code
+from segdrop.dataset import shapes
+from segdrop.dataset.archive.tree import Tree
 from segdrop.dataset.layouts import via_files
-from segdrop.dataset.layouts.annotated import Area, Gathering, members
-from segdrop.dataset.layouts.complaints import plain
-from segdrop.dataset.layouts.via_files import Record
+from segdrop.dataset.layouts.shared import annotation_files
+from segdrop.dataset.layouts.shared.annotated import Area, Gathering, members
+from segdrop.dataset.layouts.shared.complaints import RECTANGLE, plain
+from segdrop.dataset.layouts.via_files import ImageRecord
 from segdrop.dataset.samples import Reading
 from segdrop.dataset.shapes import Polygon
-from segdrop.dataset.tree import Tree
 from segdrop.errors import DataError, Issue
 
 if TYPE_CHECKING:
@@ -32,11 +34,12 @@ _CLASS_WORDS = frozenset(
 
 
 def signature(tree: Tree) -> str:
+    """Returns by which file the tree is known to be from VGG Image Annotator, or ""."""
     found = members(tree, "json", "csv")
     own = [entry for entry in found if entry[1].rpartition("/")[2].casefold().startswith("via_")]
     for member, path in [*own[:_LOOKED_AT], *found[:_LOOKED_AT]]:
         try:
-            content = annotations.text(tree, member)
+            content = annotation_files.text(tree, member)
         except DataError:
             continue
         if via_files.is_own(content):
@@ -45,8 +48,9 @@ def signature(tree: Tree) -> str:
 
 
 def read(tree: Tree) -> Reading:
+    """Returns the annotated images of all files that are VIA's."""
     found = Gathering(tree)
-    records: list[Record] = []
+    records: list[ImageRecord] = []
     options: dict[str, list[str]] = {}
     for member, path in members(tree, "json", "csv"):
         try:
@@ -67,38 +71,44 @@ def read(tree: Tree) -> Reading:
     return found.reading(NAME, *found.listed_names())
 
 
-def _class_attribute(found: Gathering, records: list[Record]) -> str:
-    """The region attribute that names classes: by its own name, else the one that most regions have."""
+def _class_attribute(found: Gathering, records: list[ImageRecord]) -> str:
+    """Returns the region attribute that names classes: by its own name, else the one that most regions have."""
     regions = [attributes for record in records for _, attributes in record.regions]
-    counts = Counter(key for attributes in regions for key in attributes if _value(attributes, key))
-    if not counts:
+    said = [(key, value) for attributes in regions for key in attributes if (value := _value(attributes, key))]
+    if not said:
         return ""
+    counts = Counter(key for key, _ in said)
     most = max(counts.values())
-    values = {key: {_value(attributes, key) for attributes in regions} for key in counts}
+    # a region that does not have the attribute says nothing, which is a value as well
+    num_values = Counter(key for key, _ in set(said)) + Counter(key for key in counts if counts[key] < len(regions))
 
     def rank(key: str) -> tuple[bool, int, int, str]:
-        return not (_is_class_word(key) and 2 * counts[key] >= most), -counts[key], len(values[key]), key
+        return not (_is_class_word(key) and 2 * counts[key] >= most), -counts[key], num_values[key], key
 
     chosen = min(counts, key=rank)
-    others = [
-        key
-        for key in sorted(counts)
-        if any(_value(attributes, key) not in ("", _value(attributes, chosen)) for attributes in regions)
-    ]
+    others = sorted(
+        {
+            key
+            for attributes in regions
+            for key in attributes
+            if _value(attributes, key) not in ("", _value(attributes, chosen))
+        }
+    )
     shown = f" (not {plain(', '.join(others[:5]))})" if others else ""
     found.assumptions.append(f"the region attribute '{plain(chosen)}' names the classes{shown}")
     if others and not _is_class_word(chosen):
         message = f"regions have several attributes; '{plain(chosen)}' was taken for the class{shown}"
-        found.issues.append(Issue.of("classes.assumed", message))
+        found.issues.append(Issue.of(Code.CLASSES_ASSUMED, message))
     return chosen
 
 
 def _is_class_word(key: str) -> bool:
+    """Whether an attribute with this name is for sure the one that names the class."""
     return re.sub(r"[^a-z]", "", key.casefold()) in _CLASS_WORDS
 
 
 def _value(attributes: dict[str, Any], key: str) -> str:
-    """What an attribute says: text, a number, or the one box that is checked."""
+    """Returns what an attribute says: text, a number, or the one box that is checked."""
     value = attributes.get(key)
     if isinstance(value, dict):
         checked = [option for option, is_checked in value.items() if is_checked is True]
@@ -106,21 +116,24 @@ def _value(attributes: dict[str, Any], key: str) -> str:
     return str(value).strip() if isinstance(value, str | int) else ""
 
 
-def _read_record(found: Gathering, record: Record, attribute: str) -> None:
+def _read_record(found: Gathering, record: ImageRecord, attribute: str) -> None:
+    """Gather one image with its areas."""
     image = found.find([record.name], record.member, record.folder)
     areas: list[Area] = []
+    before = found.unread
     for shape, attributes in record.regions:
         kind = shape.get("name")
         area = _area(found, record.member, shape)
         if area is not None:
-            found.counted("rectangle" if kind == "rect" else str(kind))
+            found.counted(RECTANGLE if kind == "rect" else str(kind))
             areas.append((_value(attributes, attribute), area))
     if image is not None:
         found.add(image, record.member, areas)
+        found.note_unread(image, before)
 
 
 def _area(found: Gathering, member: int, shape: dict[str, Any]) -> Polygon | None:
-    """The area of a region's shape attributes, or ``None``, with the reason on record."""
+    """Returns the area of a region's shape attributes, or None, with the reason on record."""
     match shape.get("name"):
         case "polygon":
             return found.outline(
@@ -135,7 +148,7 @@ def _area(found: Gathering, member: int, shape: dict[str, Any]) -> Polygon | Non
         case str(kind) if kind in _LINES:
             found.no_area(member, kind)
         case kind:
-            found.invalid(member, f"a region has a shape that VIA does not know ({str(kind)[:40]})")
+            found.unknown(member, str(kind))
     return None
 
 
@@ -144,5 +157,5 @@ def _rectangle(shape: dict[str, Any]) -> "array[float]":
 
 
 def _ellipse(shape: dict[str, Any]) -> "array[float]":
-    """Turned by radians, since version 2."""
+    """Returns an ellipse, turned by radians, as it can be since version 2."""
     return shapes.ellipse(shape["cx"], shape["cy"], shape["rx"], shape["ry"], shape.get("theta") or 0)

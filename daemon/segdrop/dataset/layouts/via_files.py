@@ -9,8 +9,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from segdrop.dataset import annotations
-from segdrop.dataset.tree import Tree
+from segdrop.dataset.archive.tree import Tree
+from segdrop.dataset.layouts.shared import annotation_files
 
 _METADATA = "_via_img_metadata"
 _SHAPE_COLUMN = "region_shape_attributes"
@@ -33,7 +33,7 @@ Region = tuple[dict[str, Any], dict[str, Any]]  #: shape attributes, region attr
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ImageRecord:
     """An image as a file (``member``, in ``folder``) names it."""
 
     member: int
@@ -43,10 +43,10 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class File:
-    """``options``: the values of region attributes in the order of the project, by attribute."""
+class ViaFile:
+    """The images in a file. ``options`` has the values of each region attribute in the order of the project."""
 
-    records: list[Record]
+    records: list[ImageRecord]
     options: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -59,27 +59,28 @@ def is_own(content: str) -> bool:
     return _SHAPE_COLUMN in content.partition("\n")[0] or content.startswith(_VERSION_3_CSV)
 
 
-def read(tree: Tree, member: int, path: str) -> File | None:
-    """The records of a file, ``None`` if it is not VIA's; ``DataError`` if it cannot be read."""
+def read(tree: Tree, member: int, path: str) -> ViaFile | None:
+    """Returns the records of a file, or None if it is not VIA's. Raises DataError if it cannot be read."""
     folder = path.rpartition("/")[0]
     if path.casefold().endswith(".csv"):
         return _from_rows(tree, member, folder)
-    content = annotations.load_json(tree, member)
+    content = annotation_files.load_json(tree, member)
     if not isinstance(content, dict):
         return None
     if isinstance(content.get("view"), dict) and isinstance(content.get("metadata"), dict):
         return _from_version_3(member, folder, content)
     entries = content.get(_METADATA, content)
     if not isinstance(entries, dict):
-        raise annotations.invalid(tree, member, f"its {_METADATA} is no object")
+        raise annotation_files.invalid(tree, member, f"its {_METADATA} is no object")
     images = [entry for entry in entries.values() if isinstance(entry, dict) and isinstance(entry.get("filename"), str)]
     if not images and _METADATA not in content:
         return None
-    records = [Record(member, folder, entry["filename"], _regions(entry.get("regions"))) for entry in images]
-    return File(records, _options(_object(_object(content.get("_via_attributes")).get("region"))))
+    records = [ImageRecord(member, folder, entry["filename"], _regions(entry.get("regions"))) for entry in images]
+    return ViaFile(records, _options(_object(_object(content.get("_via_attributes")).get("region"))))
 
 
 def _object(value: object) -> dict[str, Any]:
+    """Returns the value if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
@@ -90,17 +91,18 @@ def _regions(value: object) -> list[Region]:
 
 
 def _options(attributes: dict[str, Any]) -> dict[str, list[str]]:
+    """Returns the values of each attribute that lists them."""
     found = {name: list(_object(_object(attribute).get("options"))) for name, attribute in attributes.items()}
     return {name: options for name, options in found.items() if options}
 
 
-def _from_rows(tree: Tree, member: int, folder: str) -> File | None:
-    """CSV of versions 1 and 2: a row a region, or one without a shape for an image that has none."""
-    rows = annotations.rows(tree, member)
+def _from_rows(tree: Tree, member: int, folder: str) -> ViaFile | None:
+    """Reads the CSV of versions 1 and 2: a row a region, or one without a shape for an image that has none."""
+    rows = annotation_files.rows(tree, member)
     if not rows:
         return None
     if rows[0][0].startswith(_VERSION_3_CSV):
-        raise annotations.invalid(tree, member, "it is the CSV of VIA 3; save the project as JSON instead")
+        raise annotation_files.invalid(tree, member, "it is the CSV of VIA 3; save the project as JSON instead")
     columns = [cell.lstrip("#").strip() for cell in rows[0]]
     if _SHAPE_COLUMN not in columns or "filename" not in columns or "region_attributes" not in columns:
         return None
@@ -111,15 +113,15 @@ def _from_rows(tree: Tree, member: int, folder: str) -> File | None:
             name, shape, attributes = (row[place] for place in places)
             region = (_object(json.loads(shape or "{}")), _object(json.loads(attributes or "{}")))
         except (IndexError, ValueError, RecursionError) as error:
-            raise annotations.invalid(tree, member, f"row {number} cannot be read ({error})") from None
+            raise annotation_files.invalid(tree, member, f"row {number} cannot be read ({error})") from None
         regions = images.setdefault(name, [])
         if region[0]:
             regions.append(region)
-    return File([Record(member, folder, name, regions) for name, regions in images.items()])
+    return ViaFile([ImageRecord(member, folder, name, regions) for name, regions in images.items()])
 
 
-def _from_version_3(member: int, folder: str, content: dict[str, Any]) -> File:
-    """A project of version 3; parts of videos, which have times, are left out."""
+def _from_version_3(member: int, folder: str, content: dict[str, Any]) -> ViaFile:
+    """Reads a project of version 3; parts of videos, which have times, are left out."""
     attributes = {key: _object(value) for key, value in _object(content.get("attribute")).items()}
     names = {key: str(value.get("aname")) for key, value in attributes.items()}
     options = {key: _object(value.get("options")) for key, value in attributes.items()}
@@ -135,14 +137,14 @@ def _from_version_3(member: int, folder: str, content: dict[str, Any]) -> File:
             continue
         said = {names[key]: options[key].get(str(value), value) for key, value in values.items() if key in names}
         images[str(entry["vid"])][1].append((_shape(xy), said))
-    records = [Record(member, folder, name, regions) for name, regions in images.values()]
-    return File(
+    records = [ImageRecord(member, folder, name, regions) for name, regions in images.values()]
+    return ViaFile(
         records, {names[key]: [str(value) for value in found.values()] for key, found in options.items() if found}
     )
 
 
 def _shape(xy: list[Any]) -> dict[str, Any]:
-    """Shape attributes from a number for the shape and its coordinates."""
+    """Returns shape attributes from a number for the shape and its coordinates."""
     number, *coordinates = xy
     if not isinstance(number, int) or number not in _SHAPES:
         return {"name": number}

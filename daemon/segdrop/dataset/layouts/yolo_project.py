@@ -1,52 +1,66 @@
-"""What stands around YOLO's label files: class names, and which images are on which side of the split.
+"""The files around YOLO's label files: class names, and which images are on which side of the split.
 
-Names: ``data.yaml`` (Ultralytics, Roboflow, CVAT), ``classes.txt`` and ``notes.json`` (Label Studio), ``obj.names`` and
-``_darknet.labels`` (Darknet). Sides: lists of images (``train.txt``), else names of folders, else what the YAML says.
+Names come from ``data.yaml`` (Ultralytics, Roboflow, CVAT), ``classes.txt`` and ``notes.json`` (Label Studio),
+``obj.names`` and ``_darknet.labels`` (Darknet); sides from lists of images (``train.txt``), else from names of folders,
+else from what the YAML says.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from segdrop.dataset import annotations
-from segdrop.dataset.layouts.annotated import Gathering, members, split_of
-from segdrop.dataset.layouts.folders import SPLIT_FOLDERS
-from segdrop.dataset.matching import ImageIndex
+from segdrop.dataset.archive.tree import Tree
+from segdrop.dataset.layouts.shared import annotation_files
+from segdrop.dataset.layouts.shared.annotated import Gathering, members, split_of
+from segdrop.dataset.layouts.shared.folders import SPLIT_FOLDERS
+from segdrop.dataset.layouts.shared.matching import ImageIndex
 from segdrop.dataset.samples import Split
-from segdrop.dataset.tree import Tree
 from segdrop.errors import DataError
 
 NAME_LISTS = ("classes.txt", "obj.names", "_darknet.labels", "labels.txt", "class_names.txt")
 _NUMBER = re.compile(r"[0-9]{1,6}")
 _MOST_FILES = 20
+_MOST_YAML_BYTES = 1 << 18  #: the limit for all files together; PyYAML reads about 100 000 bytes in a second
+#: the limits for folders and lists that a YAML names, each of which is looked for in all paths
+_MOST_ENTRIES, _MOST_PARTS = 32, 16
 
 
 @dataclass(slots=True)
 class Project:
-    """``titles``: class names by number, from ``source``. ``listed``: images in lists, with the list and its side."""
+    """The class names by number, from ``source``, and the images in lists, with the list and its side."""
 
     titles: dict[int, str] = field(default_factory=dict)
     source: str = "the annotations"
     is_pose: bool = False  #: the numbers are boxes with key points
     listed: dict[int, tuple[int, Split]] = field(default_factory=dict)
     folders: dict[str, set[Split]] = field(default_factory=dict)  #: ends of folders, as the YAML has them
+    _sides: dict[str, Split | None] = field(default_factory=dict)  #: the side by folder of images
 
     def side(self, image: int, path: str) -> Split | None:
+        """Returns the side of the split that an image is on, or None where nothing says it."""
         if image in self.listed:
             return self.listed[image][1]
         folder = f"/{path.rpartition('/')[0]}/"
-        named = set().union(*(splits for end, splits in self.folders.items() if f"/{end}/" in folder))
-        # one folder for several sides says nothing
-        return split_of(path) or (named.pop() if len(named) == 1 else None)
+        if folder not in self._sides:
+            named = set().union(*(splits for end, splits in self.folders.items() if f"/{end}/" in folder))
+            # one folder for several sides says nothing
+            self._sides[folder] = split_of(path) or (named.pop() if len(named) == 1 else None)
+        return self._sides[folder]
 
 
 def read(tree: Tree, index: ImageIndex, gathering: Gathering) -> Project:
+    """Returns what the project's files say. Files that cannot be read are put on record."""
     project = Project()
     lists: dict[int, Split] = {}
+    left_bytes = _MOST_YAML_BYTES
     for member, path in members(tree, "yaml", "yml")[:_MOST_FILES]:
         gathering.use(member)
+        if left_bytes < 0:
+            continue
+        left_bytes -= tree.size_bytes(member)
         try:
-            content = annotations.load_yaml(tree, member)
+            content = annotation_files.load_yaml(tree, member)
         except DataError as error:
             gathering.broken(error)
             continue
@@ -68,7 +82,7 @@ def read(tree: Tree, index: ImageIndex, gathering: Gathering) -> Project:
 
 
 def _titles(names: object) -> dict[int, str]:
-    """A YAML's ``names``: a list, or a mapping from numbers."""
+    """Returns class names by number from a YAML's ``names``: a list, or a mapping from numbers."""
     pairs: list[tuple[Any, Any]] = []
     if isinstance(names, list):
         pairs = list(enumerate(names))
@@ -78,25 +92,34 @@ def _titles(names: object) -> dict[int, str]:
 
 
 def _read_sides(content: dict[str, Any], project: Project, lists: dict[int, Split], tree: Tree) -> None:
-    """The YAML's ``train``, ``val`` and ``test``: folders or lists, from wherever the training was to run."""
-    folders = {f"/{path.rpartition('/')[0]}/" for _, path in tree}
+    """Read the YAML's ``train``, ``val`` and ``test``: folders or lists, from wherever the training was to run."""
+    # one text, in which a folder is found at once
+    folders = "\n".join({f"/{path.rpartition('/')[0]}/" for _, path in tree})
+    texts = {path: member for member, path in tree if path.casefold().endswith(".txt")}
+    for split, entry in _entries(content):
+        parts = [part for part in entry.replace("\\", "/").split("/") if part not in ("", ".", "..")][-_MOST_PARTS:]
+        ends = ["/".join(parts[start:]) for start in range(len(parts))]
+        if parts and parts[-1].casefold().endswith(".txt"):
+            lists.update({texts[end]: split for end in ends if end in texts})
+        elif end := next((end for end in ends if f"/{end}/" in folders), None):
+            project.folders.setdefault(end, set()).add(split)
+
+
+def _entries(content: dict[str, Any]) -> Iterator[tuple[Split, str]]:
+    """Yields the sides that the YAML names, with what it says of each; never the text of a list within a list."""
     for key, split in SPLIT_FOLDERS.items():
         entries = content.get(key)
-        for entry in entries if isinstance(entries, list) else [entries]:
-            parts = [part for part in str(entry or "").replace("\\", "/").split("/") if part not in ("", ".", "..")]
-            ends = ["/".join(parts[start:]) for start in range(len(parts))]
-            if parts and parts[-1].casefold().endswith(".txt"):
-                lists.update({member: split for member, path in tree if path in ends})
-            elif end := next((end for end in ends if any(f"/{end}/" in folder for folder in folders)), None):
-                project.folders.setdefault(end, set()).add(split)
+        for entry in (entries if isinstance(entries, list) else [entries])[:_MOST_ENTRIES]:
+            if isinstance(entry, str):
+                yield split, entry
 
 
 def _read_list(
     tree: Tree, member: int, split: Split, index: ImageIndex, project: Project, gathering: Gathering
 ) -> None:
-    """A list of images, one a line; a file that names none is no list."""
+    """Read a list of images, one a line; a file that names none is no list."""
     try:
-        lines = [line.strip() for line in annotations.text(tree, member).splitlines() if line.strip()]
+        lines = [line.strip() for line in annotation_files.text(tree, member).splitlines() if line.strip()]
     except DataError as error:
         gathering.broken(error)
         return
@@ -106,13 +129,13 @@ def _read_list(
     gathering.use(member)
     for line, image in found:
         if image is None:
-            gathering.missing(member, line)
+            gathering.lost([line], member)
         elif project.listed.setdefault(image, (member, split))[1] is not split:
             gathering.clash(member, project.listed[image][0])
 
 
 def _read_names(tree: Tree, project: Project, gathering: Gathering) -> None:
-    """Names from the first list that there is."""
+    """Read names from the first list that there is."""
     by_name = {path.rpartition("/")[2].casefold(): member for member, path in tree}
     for name in (*NAME_LISTS, "notes.json"):
         if (member := by_name.get(name)) is None:
@@ -122,9 +145,9 @@ def _read_names(tree: Tree, project: Project, gathering: Gathering) -> None:
             continue
         try:
             if name == "notes.json":
-                project.titles = _noted(annotations.load_json(tree, member))
+                project.titles = _noted(annotation_files.load_json(tree, member))
             else:
-                lines = [line.strip() for line in annotations.text(tree, member).splitlines()]
+                lines = [line.strip() for line in annotation_files.text(tree, member).splitlines()]
                 project.titles = dict(enumerate(line for line in lines if line))
         except DataError as error:
             gathering.broken(error)
@@ -133,7 +156,7 @@ def _read_names(tree: Tree, project: Project, gathering: Gathering) -> None:
 
 
 def _noted(content: object) -> dict[int, str]:
-    """Label Studio's ``notes.json``."""
+    """Returns class names by number from Label Studio's ``notes.json``."""
     found = content.get("categories") if isinstance(content, dict) else None
     entries = [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
     pairs = [(entry.get("id"), entry.get("name")) for entry in entries]

@@ -1,13 +1,15 @@
-"""``build_model``: one module per family of architectures."""
+"""Architectures: one module per family, behind one protocol."""
 
-from segdrop import catalog
-from segdrop.modeling.architectures.deeplabv3 import SegmentationModel, build_deeplabv3_resnet50, upsampled
+import importlib
 
-__all__ = ["SegmentationModel", "build_model", "upsampled"]
+from segdrop import architectures
+from segdrop.modeling.architectures.protocol import Criterion, ForeignWeights, SegmentationModel, upsampled
 
-_BUILDERS = {catalog.DEEPLABV3_RESNET50.name: build_deeplabv3_resnet50}
+__all__ = ["Criterion", "ForeignWeights", "SegmentationModel", "build_model", "upsampled"]
 
 
 def build_model(architecture: str, num_classes: int) -> SegmentationModel:
-    """A model with random weights. ``KeyError`` for a name that is not in the catalog."""
-    return _BUILDERS[architecture](num_classes)
+    """Returns a model with random weights; raises ``KeyError`` for a name that is not in the catalog."""
+    family = architectures.ARCHITECTURES[architecture].family
+    model: SegmentationModel = importlib.import_module(f"{__name__}.{family}").build(architecture, num_classes)
+    return model

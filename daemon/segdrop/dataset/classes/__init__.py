@@ -1,0 +1,1 @@
+"""From the values of masks to named classes."""

@@ -1,0 +1,1 @@
+"""Lists of classes as people and tools write them: lines, tables, JSON and YAML, and whether several of them agree."""

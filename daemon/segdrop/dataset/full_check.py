@@ -1,0 +1,132 @@
+"""The full check of a ZIP, in this order: its directory, request, layout, every byte, then every pixel."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from segdrop import child_runtime, durable, fingerprint, logs, weights_files
+from segdrop.codes import Code
+from segdrop.dataset import quick_check
+from segdrop.dataset.archive.source import Archive, Verification
+from segdrop.dataset.progress import ProgressFile
+from segdrop.dataset.quick_check import QuickCheck, RequestSources
+from segdrop.dataset.report import CheckReport
+from segdrop.dataset.samples import LabelledSample
+from segdrop.dataset.split import division
+from segdrop.request import Request, TrainRequest
+from segdrop.spec import CheckSpec
+
+if TYPE_CHECKING:
+    from segdrop.dataset.interpretation import Interpretation
+
+_DAMAGED = Code.ARCHIVE_CORRUPT
+
+
+@dataclass(frozen=True, slots=True)
+class FullCheck:
+    """The report of a full check and the interpretation that it rests on, which is None where no
+    pixel was looked at.
+    """
+
+    report: CheckReport
+    interpretation: "Interpretation | None"
+
+
+def check(spec: CheckSpec, stop: child_runtime.StopFlag) -> CheckReport:
+    """Check one ZIP and return the report.
+
+    Where the spec names folders, the cache (if there is no fault) and overlays of some samples are left there.
+    """
+    with Archive(spec.archive, spec.limits) as archive:
+        result = check_archive(archive, spec, stop)
+        if spec.samples_dir is not None and result.interpretation is not None:
+            from segdrop.dataset import arguments, overlays  # noqa: PLC0415  (numpy and Pillow: not for every child)
+
+            doubts = arguments.doubtful({issue.code for issue in result.report.issues})
+            overlays.write_samples(archive, result.interpretation, spec.samples_dir, doubts)
+        return result.report
+
+
+def check_archive(
+    archive: Archive, spec: CheckSpec, stop: child_runtime.StopFlag, *, skip_bad: bool = False
+) -> FullCheck:
+    """Check an open archive.
+
+    With ``skip_bad``, pairs that cannot be used are left out with warnings, if they are at most half of all.
+    """
+    started = time.monotonic()
+    sources = RequestSources(spec.sidecar, spec.sidecar_name, spec.defaults, spec.models_dir)
+    found = quick_check.check(archive, sources, most_read_bytes=None)
+    samples = _wanted(found)
+    progress = ProgressFile(spec.progress_path, len(archive.names) + len(samples), stop)
+    # a damaged file that the layout or the request needs is no matter of single pairs
+    skip_bad &= all(issue.code != _DAMAGED for issue in found.issues)
+    verification = archive.verify(progress.step)
+    if verification.issues:
+        found.issues = [*(issue for issue in found.issues if issue.code != _DAMAGED), *verification.issues]
+    interpretation = None
+    if not verification.changed and samples:
+        # numpy and Pillow only now: they take the memory that judging the names has freed
+        from segdrop.dataset import pixel_check  # noqa: PLC0415
+
+        interpretation = pixel_check.check(archive, found, samples, spec, progress, skip_bad=skip_bad)
+    changed = archive.changed()
+    if spec.cache_dir is not None and (changed or interpretation is None or interpretation.summary is None):
+        durable.remove_tree(spec.cache_dir)
+    report = _report(archive, found, verification, interpretation, changed=changed, seconds=time.monotonic() - started)
+    if report.dataset is not None and found.request is not None and not found.request.force:
+        report = _fingerprinted(report, found.request, spec.weights_dirs)
+    return FullCheck(report, interpretation)
+
+
+def _fingerprinted(report: CheckReport, request: Request, dirs: list[Path]) -> CheckReport:
+    """Returns the report with what an earlier result is recognised by, or as it is where that cannot be found out.
+
+    A file of weights that cannot be read is no fault of the data: the training will meet it again, and say so.
+    """
+    if not dirs:
+        return report
+    try:
+        state = weights_files.state(request.pretrained, request.architecture, dirs)
+        digest = weights_files.resolve(request.pretrained, request.architecture, dirs)
+    except OSError as error:
+        logs.get().warning("weights.unreadable", file=error.filename, reason=error.strerror)
+        return report
+    found = fingerprint.of(report.input_sha256, request.model_dump(mode="json"), digest)
+    return report.model_copy(update={"fingerprint": found, "weights_state": state})
+
+
+def _report(
+    archive: Archive,
+    found: QuickCheck,
+    verification: Verification,
+    interpretation: "Interpretation | None",
+    *,
+    changed: bool,
+    seconds: float,
+) -> CheckReport:
+    """Put the report together from the parts of the check."""
+    summary = interpretation.summary if interpretation and not changed else None
+    understood = None
+    if summary is None and found.reading is not None and not changed:
+        from segdrop.dataset.interpretation import partial  # noqa: PLC0415  (numpy, as above)
+
+        understood = partial(found, found.reading, interpretation)
+    return CheckReport(
+        input_bytes=archive.size_bytes,
+        input_sha256=verification.sha256,
+        changed_while_read=changed,
+        request=found.request,
+        issues=found.issues,
+        dataset=summary,
+        understood=understood,
+        peak_rss_bytes=child_runtime.peak_rss_bytes(),
+        seconds=round(seconds, 3),
+    )
+
+
+def _wanted(found: QuickCheck) -> list[LabelledSample]:
+    """Returns the pairs that the request wants: all, or the first ``max_images`` of a seeded shuffle."""
+    request = found.request or TrainRequest()
+    return division.take(found.samples, request.max_images, request.seed)

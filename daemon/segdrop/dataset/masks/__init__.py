@@ -1,0 +1,1 @@
+"""From any picture or annotation to one value for each pixel."""

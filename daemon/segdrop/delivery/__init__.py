@@ -1,1 +1,0 @@
-"""What people get: packed, delivered, archived."""

@@ -1,0 +1,1 @@
+"""Results as people get them: packed, delivered, archived, read back."""

@@ -1,0 +1,52 @@
+"""Delivers the ZIP into the outbox, then the JSON, which is the commit point. Each step may be repeated.
+
+People may take away what they find in the outbox at any moment, so nothing after the commit relies on it: a
+copy of the JSON stays in the work folder until the job is archived.
+"""
+
+import contextlib
+from pathlib import Path
+
+from segdrop import durable
+from segdrop.spool.job import Job
+from segdrop.spool.layout import RootLayout
+
+
+def deliver(layout: RootLayout, job: Job) -> None:
+    """Publishes what is in the work folder. What was published before a crash is left as it is.
+
+    Raises ``FileExistsError`` where the name is taken by something else, which cannot happen by itself: ids are unique.
+    """
+    files = layout.job(job.id)
+    archive, answer = layout.published_zip(job.id), layout.published_json(job.id)
+    if not files.outcome.exists():  # published, and perhaps taken away since: publishing removes it last
+        return
+    _drop_reservation(answer)
+    if answer.exists():  # the commit was made: nothing in work/ may change it
+        _finish_link(files.outcome, answer)
+        return
+    durable.write_bytes(files.published, files.outcome.read_bytes())
+    _drop_reservation(archive)
+    _publish_once(files.result_zip, archive)
+    durable.publish(files.outcome, answer)
+
+
+def _drop_reservation(target: Path) -> None:
+    """Removes the empty file that a crash leaves where there are no hard links (see ``durable.publish``)."""
+    with contextlib.suppress(FileNotFoundError):
+        if target.stat().st_size == 0:
+            durable.remove(target)
+
+
+def _publish_once(source: Path, target: Path) -> None:
+    if not source.exists():
+        return
+    if target.exists() and target.samefile(source):
+        durable.remove(source)
+        return
+    durable.publish(source, target)
+
+
+def _finish_link(source: Path, target: Path) -> None:
+    if source.exists() and target.samefile(source):
+        durable.remove(source)

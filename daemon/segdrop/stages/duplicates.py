@@ -1,0 +1,31 @@
+"""Whether a job's question has its answer already: the result of an earlier job."""
+
+from segdrop import weights_files
+from segdrop.dataset.report import CheckReport
+from segdrop.spool.job import Job
+from segdrop.spool.layout import RootLayout
+from segdrop.stages import children
+from segdrop.stages.stage import Context
+from segdrop.weights_files import search_dirs
+
+
+def earlier_result(context: Context, job: Job) -> str | None:
+    """Returns the id of the job whose result answers this one's question, if there is one.
+
+    Not where the weights have changed since the check: then the training finds out what they lead to now.
+    """
+    if job.fingerprint is None or (report := children.answer(CheckReport, context.store.files(job).report)) is None:
+        return None
+    if report.weights_state != _weights_state(report, context.store.layout):
+        return None
+    return context.results.find(job.fingerprint)
+
+
+def _weights_state(report: CheckReport, layout: RootLayout) -> str | None:
+    """The mark of the files of weights that the request can lead to, as they are now; see ``CheckReport``."""
+    if report.request is None:
+        return None
+    try:
+        return weights_files.state(report.request.pretrained, report.request.architecture, search_dirs(layout.models))
+    except OSError:
+        return None

@@ -1,0 +1,1 @@
+"""The optimizers, their recipes, and the learning rate."""
