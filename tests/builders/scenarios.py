@@ -62,6 +62,10 @@ class Scenario:
     def act_as_people(self, run: Run) -> None:
         """At every look."""
 
+    def is_over(self, run: Run) -> bool:
+        """Whether the daemon has done all that it does after the last answer."""
+        return True
+
     def is_expected(self, found: dict[tuple[str, bool], str]) -> bool:
         return found == self.expected
 
@@ -184,6 +188,10 @@ class Mishaps(Scenario):
         if run.answer_to("late.zip") and _is_on_record(layout.late_requests, request.name):
             request.unlink(missing_ok=True)
 
+    def is_over(self, run: Run) -> bool:
+        """The request that was taken away has been forgotten: the last thing that is written down in every run."""
+        return not _is_known(run.root.layout.late_requests, "late.json")
+
     def wrong(self, answers: list[dict[str, Any]]) -> list[str]:
         late = [answer for answer in answers if answer["input"]["name"] == "late.zip"]
         return [
@@ -191,11 +199,16 @@ class Mishaps(Scenario):
         ]
 
 
+def _is_known(records: Path, name: str) -> bool:
+    """Whether a late request stands on record."""
+    with contextlib.suppress(FileNotFoundError):
+        return name in json.loads(records.read_bytes())
+    return False
+
+
 def _is_on_record(records: Path, name: str) -> bool:
     """Whether a late request is known to have come whole."""
-    with contextlib.suppress(FileNotFoundError):
-        return bool(json.loads(records.read_bytes()).get(name, {}).get("whole"))
-    return False
+    return _is_known(records, name) and bool(json.loads(records.read_bytes())[name]["whole"])
 
 
 class Cancelled(Scenario):
