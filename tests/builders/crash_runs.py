@@ -33,7 +33,7 @@ POLL_SECONDS = 0.004
 RUN_SECONDS = 120.0
 #: how long a disk stays full
 FULL_SECONDS = 0.12
-#: runs for one moment: on a busy machine a daemon may make a turn fewer, and what it would have done there is not reached
+#: runs for one moment: on a busy machine a daemon may make a turn fewer than elsewhere
 MOST_RUNS = 3
 #: after so many wrong runs the others would tell nothing new
 MOST_WRONG = 5
