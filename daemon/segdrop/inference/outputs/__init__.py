@@ -1,0 +1,1 @@
+"""What predictions are written as: one module for each kind of output."""
