@@ -120,6 +120,7 @@ class Admission:
             items=[
                 QuickCheckItem(
                     key=str(position),
+                    kind=arrival.kind,
                     archive=inbox / arrival.name,
                     name=arrival.name,
                     sidecar=inbox / arrival.sidecar_name if arrival.sidecar_name else None,
@@ -132,6 +133,7 @@ class Admission:
             limits=self._settings.limits.for_child(),
             answer_path=folder / "answers.jsonl",
             error_path=folder / "error.json",
+            default_model=self._settings.inference.default_model,
         )
         durable.write_json(folder / "spec.json", spec.dump(folder, self._store.layout.root))
         arguments = ("inspect", str(folder / "spec.json"))
