@@ -41,7 +41,7 @@ def composed(*issues: Issue, request: TrainRequest | None = None, **measured: An
         job_record("a-1", input_name="Größe.zip"),
         Outcome.SUCCEEDED,
         report=report(dataset=DATASET, request=request or TrainRequest(level=1).resolved()),
-        training=training(metrics=metrics(per_class={"background": SCORES, "Straße": ABSENT}, **measured)),
+        answer=training(metrics=metrics(per_class={"background": SCORES, "Straße": ABSENT}, **measured)),
         issues=list(issues or [ABSENT_ISSUE]),
     )
 

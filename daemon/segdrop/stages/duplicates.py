@@ -2,6 +2,7 @@
 
 from segdrop import weights_files
 from segdrop.dataset.report import CheckReport
+from segdrop.request import TrainRequest
 from segdrop.spool.job import Job
 from segdrop.spool.layout import RootLayout
 from segdrop.stages import children
@@ -23,7 +24,7 @@ def earlier_result(context: Context, job: Job) -> str | None:
 
 def _weights_state(report: CheckReport, layout: RootLayout) -> str | None:
     """The mark of the files of weights that the request can lead to, as they are now; see ``CheckReport``."""
-    if report.request is None:
+    if not isinstance(report.request, TrainRequest):
         return None
     try:
         return weights_files.state(report.request.pretrained, report.request.architecture, search_dirs(layout.models))
