@@ -615,6 +615,18 @@ class Code(StrEnum):
         "The model could not learn one single image by heart.",
         "Look at the masks (`segdrop check --samples`); a class of few pixels needs a larger `image_size`.",
     )
+    MODEL_CLASSES_UNMATCHED = (
+        "model.classes_unmatched",
+        Severity.FAULT,
+        "The dataset has classes that the model does not know.",
+        "Map them with `class_map` ({dataset's name: model's name}, or null to leave a class out), or train on them.",
+    )
+    MODEL_CLASSES_MATCHED = (
+        "model.classes_matched",
+        Severity.NOTE,
+        "The classes of the model and of the dataset were matched by name.",
+        "Look whether they mean the same; `class_map` renames and merges classes.",
+    )
     INFERENCE_CRASHED = (
         "inference.crashed",
         Severity.FAULT,
