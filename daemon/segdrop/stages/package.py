@@ -14,10 +14,12 @@ from segdrop.dataset.report import CACHE_INDEX_NAME
 from segdrop.errors import CorruptError
 from segdrop.execution.outcome import Ending
 from segdrop.execution.runner import Cause, Command, End, Handle
+from segdrop.intake import names
 from segdrop.results import summary
 from segdrop.results.result import Result
 from segdrop.spec import PackageSpec
 from segdrop.spool.job import Job, JobState, Outcome
+from segdrop.spool.kept_models import MODEL_NAME, KeptModel
 from segdrop.spool.layout import JobLayout
 from segdrop.stages import children
 from segdrop.stages.conclude import compose, tell_crash, try_again
@@ -59,6 +61,7 @@ class Package:
             case Ending.FINISHED if package is not None:
                 if (composed := children.answer(Result, files.summary)) is None:
                     raise CorruptError(f"{files.summary.name} cannot be understood")
+                self._keep_model(job, composed, package, wall)
                 whole = summary.with_result(composed, f"{job.id}.zip", package)
                 durable.write_json(files.outcome, whole.to_json())
                 return self.context.store.transition(job, JobState.CONCLUDED, outcome=Outcome.SUCCEEDED)
@@ -69,6 +72,23 @@ class Package:
                 job = children.charged(self.context, job)
                 tell_crash(job, result, code, job.attempts.total)
                 return try_again(self.context, job, result, code, wall)
+
+    def _keep_model(self, job: Job, composed: Result, package: PackedResult, wall: datetime) -> None:
+        """Writes the record of the model, which goes to ``done/`` when the result is published."""
+        if package.model_sha256 is None or package.model_bytes is None:
+            return
+        record = KeptModel(
+            job=job.id,
+            sha256=package.model_sha256,
+            bytes=package.model_bytes,
+            architecture=composed.architecture,
+            classes=composed.dataset.classes if composed.dataset else [],
+            input_key=names.key(job.input_name),
+            owner_uid=job.owner_uid,
+            finished_at=wall.timestamp(),
+            is_sanity=composed.request is not None and composed.request.mode == "sanity",
+        )
+        durable.write_json(self.context.store.files(job).kept_model, record.to_json())
 
     def _spec(self, job: Job) -> PackageSpec:
         files = self.context.store.files(job)
@@ -89,6 +109,6 @@ def artifacts(files: JobLayout) -> dict[str, Path]:
     kept = sorted(files.checkpoints.glob("*.pth"))
     return {
         "history.csv": files.history,
-        "model.pth": files.model,
+        MODEL_NAME: files.model,
         **{f"{files.checkpoints.name}/{path.name}": path for path in kept},
     }
