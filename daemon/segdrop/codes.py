@@ -657,6 +657,36 @@ class Code(StrEnum):
         "Validation images have the names of images that the earlier model was trained on: it scores too well on them.",
         "Bring the split in the ZIP (train/ and val/ folders), the same for every training of the series.",
     )
+    INFERENCE_CRASHED = (
+        "inference.crashed",
+        Severity.FAULT,
+        "The process that predicts ended unexpectedly, as often as is tried.",
+        "See the log tail in failed/; the operator finds more in the journal.",
+    )
+    INFERENCE_OUT_OF_MEMORY = (
+        "inference.out_of_memory",
+        Severity.FAULT,
+        "The process that predicts ran out of memory.",
+        "Set `tile` (1024, say) for large images, or use a machine with more memory.",
+    )
+    INFERENCE_STALLED = (
+        "inference.stalled",
+        Severity.FAULT,
+        "Predicting made no progress for `training.stall_seconds`, as often as is tried.",
+        "Ask the operator to look at the machine; set `tile` for very large images.",
+    )
+    INFERENCE_TOO_LONG = (
+        "inference.too_long",
+        Severity.FAULT,
+        "Predicting took longer than the operator allows (`training.max_seconds`).",
+        "Drop fewer images at a time, or a shorter video.",
+    )
+    INFERENCE_OUTPUT_TOO_LARGE = (
+        "inference.output_too_large",
+        Severity.FAULT,
+        "What is asked for takes more space than the operator allows (`limits.max_output_bytes`), or than is free.",
+        "Ask for fewer `outputs`, or drop fewer images at a time.",
+    )
     WEIGHTS_MISMATCH = (
         "weights.mismatch",
         Severity.WARNING,

@@ -40,7 +40,7 @@ class Start:
 class Sender:
     """Tells whose input it is, by which its ``previous`` training is found."""
 
-    input_key: str  #: the input's name less its suffix, in the form in which names are compared
+    input_name: str  #: as people named it
     owner_uid: int | None
 
 
@@ -74,7 +74,7 @@ def _previous(architecture: str, earlier: KeptModels | None, sender: Sender | No
     if earlier is None or sender is None:
         issue = Issue.of(Code.MODEL_NO_PREVIOUS, f"`pretrained` is previous: {_NOWHERE}: this is as with `auto`")
         return Start("auto", issues=(issue,))
-    model, withdrawn = earlier.newest(sender.input_key, sender.owner_uid)
+    model, withdrawn = earlier.newest(sender.input_name, sender.owner_uid)
     gone = f" (not in outbox/ any more: {', '.join(withdrawn[:3])})" if withdrawn else ""
     if model is None:
         message = f"no earlier training of this name and owner has its result in outbox/{gone}: this is as with `auto`"

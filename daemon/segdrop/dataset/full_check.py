@@ -1,6 +1,7 @@
 """The full check of a ZIP, in this order: its directory, request, layout, every byte, then every pixel."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from segdrop.dataset.report import CheckReport
 from segdrop.dataset.samples import LabelledSample
 from segdrop.dataset.split import division
 from segdrop.errors import DataError
-from segdrop.request import Request, TrainRequest
+from segdrop.request import TrainRequest
 from segdrop.spec import CheckSpec
 from segdrop.spool.kept_models import KeptModels
 
@@ -35,7 +36,11 @@ class FullCheck:
     interpretation: "Interpretation | None"
 
 
-def check(spec: CheckSpec, stop: child_runtime.StopFlag) -> CheckReport:
+#: What is done with an archive while it is open, after its check.
+AndThen = Callable[[Archive, FullCheck], None]
+
+
+def check(spec: CheckSpec, stop: child_runtime.StopFlag, and_then: AndThen | None = None) -> CheckReport:
     """Check one ZIP and return the report.
 
     Where the spec names folders, the cache (if there is no fault) and overlays of some samples are left there.
@@ -47,6 +52,8 @@ def check(spec: CheckSpec, stop: child_runtime.StopFlag) -> CheckReport:
 
             doubts = arguments.doubtful({issue.code for issue in result.report.issues})
             overlays.write_samples(archive, result.interpretation, spec.samples_dir, doubts)
+        if and_then is not None:
+            and_then(archive, result)
         return result.report
 
 
@@ -78,12 +85,14 @@ def check_archive(
     if spec.cache_dir is not None and (changed or interpretation is None or interpretation.summary is None):
         durable.remove_tree(spec.cache_dir)
     report = _report(archive, found, verification, interpretation, changed=changed, seconds=time.monotonic() - started)
-    if report.dataset is not None and found.request is not None and not found.request.force:
+    if report.dataset is not None and isinstance(found.request, TrainRequest) and not found.request.force:
         report = _fingerprinted(report, found.request, spec.weights_dirs, earlier)
     return FullCheck(report, interpretation)
 
 
-def _fingerprinted(report: CheckReport, request: Request, dirs: list[Path], earlier: KeptModels | None) -> CheckReport:
+def _fingerprinted(
+    report: CheckReport, request: TrainRequest, dirs: list[Path], earlier: KeptModels | None
+) -> CheckReport:
     """Returns the report with what an earlier result is recognised by, or as it is where that cannot be found out.
 
     What cannot be read is no fault of the data, and an earlier model may be gone since the request was read: the
@@ -135,5 +144,5 @@ def _report(
 
 def _wanted(found: QuickCheck) -> list[LabelledSample]:
     """Returns the pairs that the request wants: all, or the first ``max_images`` of a seeded shuffle."""
-    request = found.request or TrainRequest()
+    request = found.dataset_request or TrainRequest()
     return division.take(found.samples, request.max_images, request.seed)

@@ -9,6 +9,7 @@ vouch for a file that anybody may have exchanged.
 import difflib
 import io
 import json
+import unicodedata
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -44,10 +45,19 @@ class KeptModel(Record):
     bytes: int  #: of model.pth
     architecture: str
     classes: list[str]  #: by class id
-    input_key: str  #: the input's name less its suffix, in the form in which names are compared
+    input_key: str  #: see :func:`input_key`
     owner_uid: int | None  #: the user whose file the input was in the inbox; ``None`` where it was not noted
     finished_at: float  #: seconds since the epoch
     is_sanity: bool = False  #: whether it knows one image alone (``mode: sanity``)
+
+
+def input_key(input_name: str) -> str:
+    """Returns the name of an input less its suffix, in the form in which names are compared.
+
+    Letters are as Unicode's canonical caseless matching has them (D145), as where a request is found for its input.
+    """
+    folded = unicodedata.normalize("NFD", input_name.rpartition(".")[0]).casefold()
+    return unicodedata.normalize("NFC", folded)
 
 
 def is_record(path: Path) -> bool:
@@ -94,14 +104,15 @@ class KeptModels:
             raise DataError([self._missing(job_id, model)])
         return model
 
-    def newest(self, input_key: str, owner_uid: int | None) -> tuple[KeptModel | None, list[str]]:
+    def newest(self, input_name: str, owner_uid: int | None) -> tuple[KeptModel | None, list[str]]:
         """Returns the newest model of an input of that name and owner, and the newer jobs that were passed over.
 
         Passed over are those whose result is not in the outbox any more: who removes a result withdraws it, and the
         next training goes on from the one before. Runs on one image (``mode: sanity``) do not count as trainings, and
         an input without a known owner has no earlier ones. Raises ``OSError`` where a folder cannot be read.
         """
-        alike = [model for model in self._all() if (model.input_key, model.owner_uid) == (input_key, owner_uid)]
+        sender = (input_key(input_name), owner_uid)
+        alike = [model for model in self._all() if (model.input_key, model.owner_uid) == sender]
         withdrawn: list[str] = []
         for model in sorted(alike, key=lambda each: (each.finished_at, each.job), reverse=True):
             if owner_uid is None or model.is_sanity:

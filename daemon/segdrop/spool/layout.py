@@ -246,6 +246,26 @@ class JobLayout:
         return self.folder / "training.json"
 
     @property
+    def pairs(self) -> Path:
+        """Images and masks of an evaluation's dataset, in the canonical layout."""
+        return self.folder / "pairs.zip"
+
+    @property
+    def outputs(self) -> Path:
+        """Folder of what a prediction writes: all of it goes into the result."""
+        return self.folder / "outputs"
+
+    @property
+    def journal(self) -> Path:
+        """Record of the images that are predicted, from which an interrupted prediction goes on."""
+        return self.folder / "predicted.jsonl"
+
+    @property
+    def inference_result(self) -> Path:
+        """Answer of a prediction or an evaluation."""
+        return self.folder / "inference.json"
+
+    @property
     def result_zip(self) -> Path:
         """Result ZIP, until it is published."""
         return self.folder / "result.zip"

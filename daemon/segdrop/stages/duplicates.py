@@ -2,6 +2,7 @@
 
 from segdrop import pretrained
 from segdrop.dataset.report import CheckReport
+from segdrop.request import TrainRequest
 from segdrop.spool.job import Job
 from segdrop.stages import children
 from segdrop.stages.stage import Context
@@ -22,7 +23,7 @@ def earlier_result(context: Context, job: Job) -> str | None:
 
 def _weights_state(report: CheckReport, context: Context) -> str | None:
     """The mark of the weights that the request can lead to, as they are now; see ``CheckReport``."""
-    if (request := report.request) is None:
+    if not isinstance(request := report.request, TrainRequest):
         return None
     dirs = search_dirs(context.store.layout.models)
     try:

@@ -14,12 +14,13 @@ from segdrop.dataset.report import CACHE_INDEX_NAME
 from segdrop.errors import CorruptError
 from segdrop.execution.outcome import Ending
 from segdrop.execution.runner import Cause, Command, End, Handle
-from segdrop.intake import names
+from segdrop.request import Task
+from segdrop.results import result as result_record
 from segdrop.results import summary
 from segdrop.results.result import Result
 from segdrop.spec import PackageSpec
 from segdrop.spool.job import Job, JobState, Outcome
-from segdrop.spool.kept_models import MODEL_NAME, KeptModel
+from segdrop.spool.kept_models import MODEL_NAME
 from segdrop.spool.layout import JobLayout
 from segdrop.stages import children
 from segdrop.stages.conclude import compose, tell_crash, try_again
@@ -59,9 +60,9 @@ class Package:
         result = children.read(self.context, job, end, self.name, answered=package is not None)
         match result.ending:
             case Ending.FINISHED if package is not None:
-                if (composed := children.answer(Result, files.summary)) is None:
-                    raise CorruptError(f"{files.summary.name} cannot be understood")
-                self._keep_model(job, composed, package, wall)
+                composed = _composed(files)
+                if model := summary.kept_model(composed, job, package, wall.timestamp()):
+                    durable.write_json(files.kept_model, model.to_json())
                 whole = summary.with_result(composed, f"{job.id}.zip", package)
                 durable.write_json(files.outcome, whole.to_json())
                 return self.context.store.transition(job, JobState.CONCLUDED, outcome=Outcome.SUCCEEDED)
@@ -73,35 +74,27 @@ class Package:
                 tell_crash(job, result, code, job.attempts.total)
                 return try_again(self.context, job, result, code, wall)
 
-    def _keep_model(self, job: Job, composed: Result, package: PackedResult, wall: datetime) -> None:
-        """Writes the record of the model, which goes to ``done/`` when the result is published."""
-        if package.model_sha256 is None or package.model_bytes is None:
-            return
-        record = KeptModel(
-            job=job.id,
-            sha256=package.model_sha256,
-            bytes=package.model_bytes,
-            architecture=composed.architecture,
-            classes=composed.dataset.classes if composed.dataset else [],
-            input_key=names.key(job.input_name),
-            owner_uid=job.owner_uid,
-            finished_at=wall.timestamp(),
-            is_sanity=composed.request is not None and composed.request.mode == "sanity",
-        )
-        durable.write_json(self.context.store.files(job).kept_model, record.to_json())
-
     def _spec(self, job: Job) -> PackageSpec:
         files = self.context.store.files(job)
         return PackageSpec(
             job=job.id,
-            artifacts=artifacts(files),
+            artifacts=artifacts(files) if job.task is Task.TRAIN else {},
+            artifacts_dir=None if job.task is Task.TRAIN else files.outputs,
             summary_path=files.summary,
-            index_path=files.cache / CACHE_INDEX_NAME,
+            index_path=files.cache / CACHE_INDEX_NAME if job.task is Task.TRAIN else None,
             result_zip_path=files.result_zip,
             package_path=files.package,
             error_path=files.error,
             lock_path=files.lock,
         )
+
+
+def _composed(files: JobLayout) -> Result:
+    """Returns the result as it was packed; CorruptError where it is not there any more."""
+    try:
+        return result_record.load(files.summary)
+    except (FileNotFoundError, ValueError) as error:
+        raise CorruptError(f"{files.summary.name} cannot be understood") from error
 
 
 def artifacts(files: JobLayout) -> dict[str, Path]:

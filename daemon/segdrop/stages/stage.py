@@ -19,6 +19,7 @@ class Modules:
 
     check: str = "segdrop.dataset"
     training: str = "segdrop.training"
+    inference: str = "segdrop.inference"
     package: str = "segdrop.results"
 
 
