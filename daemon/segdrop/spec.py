@@ -83,6 +83,8 @@ class QuickCheckSpec(Spec):
     defaults: dict[str, Any]
     models_dir: SpecPath
     limits: Limits
+    outbox_dir: SpecPath | None = None  #: with ``done_dir``: where models of earlier jobs are; None: there are none
+    done_dir: SpecPath | None = None
     answer_path: SpecPath
     error_path: SpecPath
 
@@ -109,6 +111,8 @@ class CheckSpec(Spec):
     lock_path: SpecPath | None
     samples_dir: SpecPath | None = None
     weights_dirs: list[SpecPath] = []  #: searched for what the request starts from; without any, no fingerprint
+    outbox_dir: SpecPath | None = None  #: with ``done_dir``: where models of earlier jobs are; None: there are none
+    done_dir: SpecPath | None = None
     pairs_path: SpecPath | None = None  #: where an evaluation's pairs are left, in the canonical layout
 
 
@@ -147,6 +151,9 @@ class TrainingSpec(Spec):
     cache_dir: SpecPath
     classes: list[str]
     weights_dirs: list[SpecPath]  #: searched in this order
+    outbox_dir: SpecPath | None = None  #: with ``done_dir``: where models of earlier jobs are; None: there are none
+    done_dir: SpecPath | None = None
+    owner: int | None = None  #: user id of who dropped the input, where it is known; for ``pretrained: previous``
     threads: int  #: 0: as many as the affinity and the cgroup quota allow
     checkpoint_path: SpecPath
     model_path: SpecPath

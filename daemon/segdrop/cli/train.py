@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from segdrop.cli.foreground_check import open_models
+from segdrop.cli.foreground_check import open_models, open_results
 from segdrop.cli.given_request import given_request
 from segdrop.cli.options import (
     ConfigOption,
@@ -55,7 +55,8 @@ def train(
         if wanted is not None:
             (private.inbox / f"{stem}.json").write_bytes(wanted.content)
         intake = IntakeSettings(settle_seconds=0, incomplete_seconds=0, scan_seconds=0.5, watch=False)
-        status = serve(loaded.model_copy(update={"root": private.root, "intake": intake}), until_drained=True)
+        ours = loaded.model_copy(update={"root": private.root, "intake": intake})
+        status = serve(ours, until_drained=True, models_root=open_results(loaded))
         results = sorted(path for path in private.outbox.iterdir() if path != private.status)
         for path in results:
             shutil.move(path, output / path.name)

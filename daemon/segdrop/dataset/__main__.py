@@ -22,6 +22,7 @@ from segdrop.dataset.archive.source import Archive
 from segdrop.dataset.full_check import FullCheck, check
 from segdrop.dataset.quick_check import RequestSources
 from segdrop.dataset.report import QuickReport
+from segdrop.spool.kept_models import KeptModels
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -55,9 +56,9 @@ def _quick_check(item: spec.QuickCheckItem, order: spec.QuickCheckSpec) -> Quick
     """
     try:
         with Archive(item.archive, order.limits) as archive:
-            found = quick_check.check(
-                archive, RequestSources(item.sidecar, item.sidecar_name, order.defaults, order.models_dir)
-            )
+            earlier = KeptModels.at(order.outbox_dir, order.done_dir)
+            sources = RequestSources(item.sidecar, item.sidecar_name, order.defaults, order.models_dir, earlier)
+            found = quick_check.check(archive, sources)
     except OSError as error:
         return QuickReport(key=item.key, error=error.strerror or str(error))
     return QuickReport(key=item.key, issues=found.issues, request=found.request, cache_bytes=found.cache_bytes)

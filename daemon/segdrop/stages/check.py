@@ -76,6 +76,8 @@ class Check:
             error_path=files.error,
             lock_path=files.lock,
             weights_dirs=search_dirs(layout.models),
+            outbox_dir=self.context.earlier.outbox,
+            done_dir=self.context.earlier.done,
             pairs_path=files.pairs,
         )
 
