@@ -13,6 +13,7 @@ class InputKind(StrEnum):
     IMAGE = "image"  #: one image of a format that Pillow reads
     JSON = "json"  #: images in base64, ``{"image_names": [...], "images": [...]}``
     VIDEO = "video"  #: a video of a format that PyAV reads
+    DATASET = "dataset"  #: a labelled ZIP, of which images come with their truth; no name tells it from any other ZIP
 
 
 #: Formats of single images. Those that people use for anything but images (``.ps``, ``.eps``, ``.h5``, ``.ico``,
@@ -27,7 +28,7 @@ IMAGE_SUFFIXES = frozenset(
 VIDEO_SUFFIXES = frozenset(
     {
         *("mp4", "m4v", "mov", "qt", "3gp", "3g2", "avi", "divx", "mkv", "webm", "wmv", "asf"),
-        *("mpg", "mpeg", "m2v", "mpe", "mts", "m2ts", "flv", "f4v", "ogv"),
+        *("mpg", "mpeg", "m2v", "mpe", "ts", "mts", "m2ts", "flv", "f4v", "ogv"),
     }
 )
 _BY_SUFFIX = {
