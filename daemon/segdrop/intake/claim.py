@@ -39,6 +39,7 @@ def claim(store: Store, arrival: Arrival, priority: int, wall: datetime) -> Job 
         lambda job_id: Job(
             id=job_id,
             state=JobState.CLAIMED,
+            kind=arrival.kind,
             input_name=arrival.name,
             sidecar_name=arrival.sidecar_name,
             identity=observed.archive.identity,
