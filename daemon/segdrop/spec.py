@@ -5,6 +5,7 @@ another machine that sees the share elsewhere; what lies outside the root has it
 """
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -61,6 +62,20 @@ class Limits(Spec):
     max_image_pixels: int
     check_memory_bytes: int
     check_cpu_seconds: int
+    max_json_bytes: int
+    max_json_images: int
+    max_video_frames: int
+    max_video_pixels: int
+
+
+class InputKind(StrEnum):
+    """The kinds of file that images to predict come in."""
+
+    IMAGE = "image"
+    ARCHIVE = "archive"  #: a ZIP of images, in folders or not
+    JSON = "json"  #: ``{"image_names": [...], "images": [base64, ...]}``
+    VIDEO = "video"
+    DATASET = "dataset"  #: a labelled ZIP, of which images come with their truth
 
 
 class QuickCheckItem(Spec):
@@ -119,6 +134,31 @@ class ConvertSpec(CheckSpec):
 
     output_path: SpecPath
     skip_bad: bool  #: leave out pairs that cannot be used, if they are not more than half
+
+
+class DecodeOrder(Spec):
+    """An input whose images are wanted, from the one with the index ``start`` on."""
+
+    job: str | None
+    input_path: SpecPath
+    name: str  #: the name people know the input by
+    kind: InputKind
+    limits: Limits
+    start: int = 0
+    deep_range: tuple[float, float] | None = None  #: values of more than 8 bits that are black and white to the model
+    request: Request | None = None  #: resolved; how the labels of a dataset are to be read
+
+
+class DecodeSpec(DecodeOrder):
+    """The decoding of one input, image by image, in the order of the input.
+
+    The child writes the pixels of each image into one of the files in ``memory_paths``, and tells about it in a line of
+    JSON on its standard output (``segdrop.dataset.unlabelled.messages``). Once the parent has taken the pixels, it
+    writes the number of that file in a line to the child's standard input, and the file is free again.
+    """
+
+    memory_paths: list[SpecPath]  #: of files that both processes can read and write; in memory, at best
+    error_path: SpecPath
 
 
 class ModelMetadata(Spec):

@@ -69,8 +69,10 @@ def check_archive(
     if not verification.changed and samples:
         # numpy and Pillow only now: they take the memory that judging the names has freed
         from segdrop.dataset import pixel_check  # noqa: PLC0415
+        from segdrop.dataset.masks import decode  # noqa: PLC0415
 
-        interpretation = pixel_check.check(archive, found, samples, spec, progress, skip_bad=skip_bad)
+        decode.configure(spec.limits.max_image_pixels)
+        interpretation = pixel_check.check(archive, found, samples, spec.cache_dir, progress, skip_bad=skip_bad)
     changed = archive.changed()
     if spec.cache_dir is not None and (changed or interpretation is None or interpretation.summary is None):
         durable.remove_tree(spec.cache_dir)

@@ -21,7 +21,6 @@ from segdrop.dataset.classes.assignment import IGNORE, ClassReading
 from segdrop.dataset.classes.mask_sets import Masks
 from segdrop.dataset.interpretation import Interpretation, summary
 from segdrop.dataset.labelling import Labeller
-from segdrop.dataset.masks import decode
 from segdrop.dataset.pixel_pass import PixelPass
 from segdrop.dataset.progress import ProgressFile
 from segdrop.dataset.quick_check import QuickCheck
@@ -30,7 +29,6 @@ from segdrop.dataset.samples import LabelledSample
 from segdrop.dataset.split import division, similarity
 from segdrop.errors import DataError, Issue, UnavailableError, has_fault
 from segdrop.request import Request, TrainRequest
-from segdrop.spec import CheckSpec
 
 _DAMAGED = Code.ARCHIVE_CORRUPT
 
@@ -43,7 +41,7 @@ def check(
     archive: Archive,
     found: QuickCheck,
     samples: list[LabelledSample],
-    spec: CheckSpec,
+    cache_dir: Path | None,
     progress: ProgressFile,
     *,
     skip_bad: bool = False,
@@ -51,16 +49,16 @@ def check(
     """Decode the samples and interpret them; the result has a summary where nothing at all is at fault.
 
     With ``skip_bad``, pairs that cannot be used are left out with warnings, if they are at most half of all. Issues are
-    added to ``found``. Raises UnavailableError where the disk is full.
+    added to ``found``. The caller has limited the pixels of an image (``decode.configure``). Raises UnavailableError
+    where the disk is full.
     """
-    decode.configure(spec.limits.max_image_pixels)
     deep = deep_survey.survey(archive, samples) if deep_survey.may_have_deep_images(archive, samples) else None
     legend = [colour for colour, _ in found.names.colours] if found.names else []
     labeller = Labeller(legend, turning=rereading.requested_turning(found.request))
     left_out: list[str] = []
     if skip_bad:
         samples, left_out = _usable(archive, found, samples, PixelPass(labeller, deep), progress)
-    cache_dir = None if has_fault(found.issues) else spec.cache_dir
+    cache_dir = None if has_fault(found.issues) else cache_dir
     try:
         interpretation = _interpretation(archive, found, samples, PixelPass(labeller, deep), cache_dir, progress)
     except OSError as error:

@@ -75,8 +75,21 @@ def check(archive: Archive, sources: RequestSources, most_read_bytes: int | None
         tree.read = _Allowance(archive, most_read_bytes).read
     found.request, issues = _request(archive, tree, sources)
     found.issues += issues
-    if not archive.is_safe:
-        return found
+    if archive.is_safe:
+        _understand(archive, tree, found)
+    return found
+
+
+def understand(archive: Archive, request: Request) -> QuickCheck:
+    """Returns what an open archive holds, for a request that is complete. Annotation files are read whole."""
+    found = QuickCheck(request=request, issues=[*archive.issues])
+    if archive.is_safe:
+        _understand(archive, archive.tree(), found)
+    return found
+
+
+def _understand(archive: Archive, tree: Tree, found: QuickCheck) -> None:
+    """Adds the layout, the samples and their class names to what was found."""
     try:
         found.reading = layouts.read(tree, found.request.format if found.request else "auto")
     except DataError as error:
@@ -90,7 +103,6 @@ def check(archive: Archive, sources: RequestSources, most_read_bytes: int | None
         found.names = _names(found)
     except DataError as error:
         found.issues += error.issues
-    return found
 
 
 def _unsettled(issues: Sequence[Issue], request: Request | None) -> list[Issue]:
