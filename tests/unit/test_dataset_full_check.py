@@ -122,7 +122,7 @@ def test_steps_of_a_second_look_are_expected(tmp_path: Path) -> None:
         spec = check_spec(tmp_path / "data.zip")
         found = quick_check.check(archive, RequestSources(None, None, spec.defaults, spec.models_dir))
         assert found.reading is not None
-        interpretation = pixel_check.check(archive, found, found.samples, spec.cache_dir, progress)
+        interpretation = pixel_check.check(archive, found, found.samples, spec, progress)
     assert interpretation.labeller.has_snapped
     assert progress._done == progress._total == 24
 

@@ -13,6 +13,7 @@ from typing import BinaryIO, Self
 import numpy as np
 
 from segdrop import child_runtime
+from segdrop.dataset.pair_items import PairItems
 from segdrop.dataset.unlabelled import messages
 from segdrop.dataset.unlabelled.item import Item, SkippedItem
 from segdrop.dataset.unlabelled.source import Source
@@ -31,9 +32,9 @@ def decode(spec: DecodeSpec, stop: child_runtime.StopFlag) -> None:
     Raises DataError where the input cannot be read, OSError, and StoppedError once the process was asked to stop.
     """
     with _lines() as (orders, answers):
-        child_runtime.allow_cpu(_opening_seconds(spec))
-        with _source(spec, stop) as source, _Slots(spec, orders) as slots:
-            answers.write(messages.written(messages.Opened(count=source.count, classes=source.classes)))
+        child_runtime.allow_cpu(ITEM_CPU_SECONDS)
+        with _source(spec) as source, _Slots(spec, orders) as slots:
+            answers.write(messages.written(messages.Opened(count=source.count)))
             for item in source.items(spec.start, lambda index, name: _begin(answers, index, name)):
                 if stop:
                     raise StoppedError
@@ -41,16 +42,9 @@ def decode(spec: DecodeSpec, stop: child_runtime.StopFlag) -> None:
             answers.write(messages.written(messages.Ended(issues=tuple(source.issues()))))
 
 
-def _opening_seconds(spec: DecodeSpec) -> int:
-    """Returns the processor time until the first image; of a dataset, all of it is looked at first, as by the check."""
-    return spec.limits.check_cpu_seconds if spec.kind is InputKind.DATASET else ITEM_CPU_SECONDS
-
-
-def _source(spec: DecodeSpec, stop: child_runtime.StopFlag) -> Source:
-    if spec.kind is InputKind.DATASET:
-        from segdrop.dataset.labelled_items import LabelledItems  # noqa: PLC0415  (most inputs have no labels)
-
-        return LabelledItems(spec, stop)
+def _source(spec: DecodeSpec) -> Source:
+    if spec.kind is InputKind.PAIRS:
+        return PairItems(spec.input_path, spec.limits, spec.deep_range)
     return open_source(spec.input_path, spec.name, spec.kind, spec.limits, spec.deep_range)
 
 

@@ -130,14 +130,9 @@ def _size_problem(pair: Pair, keys: mask_keys.Keys, image_name: str, mask_name: 
     if pair.image is None or pair.image.size == (width, height):
         return []
     image_width, image_height = pair.image.size
-    is_alike = are_of_one_shape(pair.image.size, (width, height))
     detail = f"{image_name} is {image_width}x{image_height}, {mask_name} is {width}x{height}"
+    is_alike = abs(width * image_height / (height * image_width) - 1) <= _ASPECT_TOLERANCE
     return [(Code.MASK_RESIZED if is_alike else Code.PAIR_SIZE_MISMATCH, mask_name, detail)]
-
-
-def are_of_one_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Whether two sizes, (width, height), can be those of one picture: it may have been scaled, but not cut."""
-    return abs(other[0] * one[1] / (other[1] * one[0]) - 1) <= _ASPECT_TOLERANCE
 
 
 def _problem(error: decode.DecodeError | MemberError, name: str) -> tuple[Code, str, str]:

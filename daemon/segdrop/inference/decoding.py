@@ -69,7 +69,6 @@ class Decoder:
         self._deaths = self._num_lost = 0
         self._is_open = self._is_over = False
         self.count: int | None = None
-        self.classes: tuple[str, ...] | None = None
         self.issues: list[Issue] = []
 
     def __enter__(self) -> Self:
@@ -93,14 +92,14 @@ class Decoder:
         self._slots.clear()
 
     def wait_until_open(self) -> None:
-        """Waits until ``count`` (images, as the input promises) and ``classes`` (of a dataset) are known.
+        """Waits until ``count`` is known: the number of images, as the input promises; None where it promises none.
 
         Raises what iterating does.
         """
         while not self._is_open:
             message = self._receive()
             if isinstance(message, messages.Opened):
-                self._is_open, self.count, self.classes = True, message.count, message.classes
+                self._is_open, self.count = True, message.count
 
     def __iter__(self) -> Iterator[Item | SkippedItem]:
         """Yields the images, and what is said of those that cannot be read. At the end, ``issues`` are complete.
@@ -136,20 +135,15 @@ class Decoder:
         if child is None:
             raise RuntimeError("the decoder was not entered, or has ended with an error")
         try:
-            line = child.receive(self._patience_seconds())
+            line = child.receive(self._item_seconds)
         except TimeoutError:
             self._child = None
             child.kill()
-            return self._died(f"took more than {self._patience_seconds():g} s")
+            return self._died(f"took more than {self._item_seconds:g} s")
         if line:
             return messages.read(line)
         self._child = None
         return self._ended(child.ended())
-
-    def _patience_seconds(self) -> float:
-        """Returns the time until the next message; to open a dataset is to look at all of it."""
-        is_looking = self._order.kind is InputKind.DATASET and self._begun is None
-        return self._item_seconds + (2 * self._order.limits.check_cpu_seconds if is_looking else 0)
 
     def _start(self) -> None:
         """Starts a child at the first image that is wanted and was not given."""

@@ -27,7 +27,6 @@ class ImageFile:
     """One image; a :class:`~segdrop.dataset.unlabelled.source.Source`."""
 
     count = 1
-    classes = None
 
     def __init__(self, path: Path, name: str, limits: Limits, deep_range: DeepRange | None = None) -> None:
         """Reads the file. Raises DataError where it has more bytes than allowed, and OSError."""
@@ -65,8 +64,6 @@ class ImageArchive:
 
     What operating systems leave behind is no file at all, as in a check. Other files are left out and counted.
     """
-
-    classes = None
 
     def __init__(self, path: Path, limits: Limits, deep_range: DeepRange | None = None) -> None:
         """Reads the directory. Raises DataError where that is at fault or names no image, and OSError."""

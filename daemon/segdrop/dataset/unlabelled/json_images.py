@@ -42,8 +42,6 @@ class Base64Error(Exception):
 class JsonImages:
     """The images of a JSON; a :class:`~segdrop.dataset.unlabelled.source.Source`. Names are labels, never paths."""
 
-    classes = None
-
     def __init__(self, path: Path, name: str, limits: Limits, deep_range: DeepRange | None = None) -> None:
         """Reads the file once, for its form. Raises DataError where that is at fault, and OSError."""
         decode.configure(limits.max_image_pixels)

@@ -17,7 +17,6 @@ class Opened(_Message):
 
     message: Literal["opened"] = "opened"
     count: int | None  #: number of images as promised; None where nothing is
-    classes: tuple[str, ...] | None = None  #: of the truth, by class id
 
 
 class Begun(_Message):

@@ -22,10 +22,6 @@ class Source(Protocol):
     def count(self) -> int | None:
         """Number of images, readable or not, as the input promises; None where it promises nothing."""
 
-    @property
-    def classes(self) -> tuple[str, ...] | None:
-        """Names of the classes of ``Item.truth``, by class id; None where the input has no truth."""
-
     def items(self, start: int = 0, begin: Begin = untold) -> Iterator[Item | SkippedItem]:
         """Yields the images from index ``start`` on, in order, and in place of one that cannot be read, why.
 

@@ -51,8 +51,6 @@ class Video:
     the numbers of the others stay what they are.
     """
 
-    classes = None
-
     def __init__(self, path: Path, name: str, limits: Limits) -> None:
         """Opens the video. Raises DataError where it cannot be read or is larger than allowed, and OSError."""
         self._name, self._limits = readable(name), limits
