@@ -106,7 +106,8 @@ class LimitSettings(Section):
         216_000, description="Frames of a video: two hours at 30 a second."
     )
     max_video_pixels: Annotated[int, Field(ge=1)] = Field(
-        8192 * 4320, description="Pixels of one frame of a video: 8192 x 4320."
+        8192 * 4352,
+        description="Pixels of one frame: 8K, the most of level 6.2 of H.264, whose decoders keep 16 frames.",
     )
     max_output_bytes: Bytes = Field(
         20 * _GIB, description="Size of all files of one result together, before they are packed."

@@ -138,6 +138,30 @@ class ConvertSpec(CheckSpec):
     skip_bad: bool  #: leave out pairs that cannot be used, if they are not more than half
 
 
+class DecodeOrder(Spec):
+    """An input whose images are wanted, from the one with the index ``start`` on."""
+
+    job: str | None
+    input_path: SpecPath
+    name: str  #: the name people know the input by
+    kind: InputKind
+    limits: Limits
+    start: int = 0
+    deep_range: tuple[float, float] | None = None  #: values of more than 8 bits that are black and white to the model
+
+
+class DecodeSpec(DecodeOrder):
+    """The decoding of one input, image by image, in the order of the input.
+
+    The child writes the pixels of each image into one of the files in ``memory_paths``, and tells about it in a line of
+    JSON on its standard output (``segdrop.dataset.unlabelled.messages``). Once the parent has taken the pixels, it
+    writes the number of that file in a line to the child's standard input, and the file is free again.
+    """
+
+    memory_paths: list[SpecPath]  #: of files that both processes can read and write; in memory, at best
+    error_path: SpecPath
+
+
 class ModelMetadata(Spec):
     """Tells what model.pth says about the data that it was trained on."""
 
