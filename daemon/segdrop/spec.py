@@ -5,6 +5,7 @@ another machine that sees the share elsewhere; what lies outside the root has it
 """
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -85,6 +86,26 @@ class QuickCheckSpec(Spec):
     limits: Limits
     answer_path: SpecPath
     error_path: SpecPath
+
+
+class ModelKind(StrEnum):
+    """What a model that predicts was made with."""
+
+    SEGDROP = "segdrop"
+    HUGGINGFACE = "huggingface"
+    ONNX = "onnx"
+    TORCHVISION = "torchvision"
+
+
+class ModelFile(Spec):
+    """A model that a request named, found on disk and not yet opened; see :mod:`segdrop.model_files`."""
+
+    name: str  #: that people know it by: a job, or a name in ``models/``
+    kind: ModelKind
+    path: SpecPath  #: a file, or a folder
+    member: str | None = None  #: in a ZIP: the file, or the folder (with a slash at its end), that is the model
+    sha256: str | None = None  #: that it has to have; None where none was recorded
+    origin: str  #: where it comes from, for people
 
 
 class CheckSpec(Spec):

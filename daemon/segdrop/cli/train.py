@@ -56,7 +56,7 @@ def train(
             (private.inbox / f"{stem}.json").write_bytes(wanted.content)
         intake = IntakeSettings(settle_seconds=0, incomplete_seconds=0, scan_seconds=0.5, watch=False)
         status = serve(loaded.model_copy(update={"root": private.root, "intake": intake}), until_drained=True)
-        results = sorted(path for path in private.outbox.iterdir() if path != private.status)
+        results = sorted(path for path in private.outbox.iterdir() if path not in (private.status, private.models_file))
         for path in results:
             shutil.move(path, output / path.name)
     print_results([output / path.name for path in results])
