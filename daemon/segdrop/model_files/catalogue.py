@@ -17,11 +17,11 @@ from segdrop.codes import Code
 from segdrop.errors import DataError, Issue
 from segdrop.model_files import description, resolving
 from segdrop.model_files.description import Description
-from segdrop.model_files.resolving import Recorded
+from segdrop.model_files.model_file import ModelFile, ModelKind
 from segdrop.record import Record
 from segdrop.request import ImageSize
-from segdrop.spec import ModelFile, ModelKind
 from segdrop.spool.job import is_job_id
+from segdrop.spool.kept_models import KeptModels
 from segdrop.spool.layout import RootLayout
 
 #: The optional package that a kind of model needs, and the extra of segdrop that installs it.
@@ -63,9 +63,9 @@ class _Known:
 class Catalogue:
     """The models in ``models/`` and of the jobs in the outbox; what was learnt of one is kept while it is the same."""
 
-    def __init__(self, layout: RootLayout, recorded: Recorded = lambda _job: None) -> None:
+    def __init__(self, layout: RootLayout) -> None:
         self._layout = layout
-        self._recorded = recorded
+        self._earlier = KeptModels.of(layout)
         self._known: dict[Path, _Known] = {}
 
     def look(self, most_new: int | None = None) -> ModelsFile:
@@ -88,7 +88,7 @@ class Catalogue:
         return ModelsFile(models=self._found(places), is_complete=True)
 
     def _places(self) -> Iterator[Path]:
-        yield from resolving.entries(self._layout)
+        yield from resolving.entries(self._layout.models)
         with suppress(FileNotFoundError, NotADirectoryError):
             jobs = [path for path in self._layout.outbox.glob("*.zip") if is_job_id(path.stem)]
             yield from sorted(jobs, key=lambda path: path.stem[-21:-5], reverse=True)
@@ -103,23 +103,21 @@ class Catalogue:
         return _of_entry(path)
 
     def _of_job(self, path: Path) -> ModelEntry | None:
-        """Returns a training's model by its outbox JSON, which says all of it; None where there is none of ours."""
-        job = path.stem
+        """Returns the model of a training as it is on record; None where there is no record of it."""
         try:
-            answer = _Answer.model_validate(_json(self._layout.published_json(job)))
-        except (OSError, ValueError):
+            kept = self._earlier.find(path.stem)
+        except DataError:
             return None
-        if answer.status != "succeeded" or answer.task != "train":
-            return None
+        answer = _answer(self._layout.published_json(kept.job))
         return ModelEntry(
-            name=job,
+            name=kept.job,
             kind=ModelKind.SEGDROP,
-            origin=f"training on {answer.input.name}",
-            bytes=path.stat().st_size,
-            sha256=self._recorded(job),
-            classes=answer.dataset.classes if answer.dataset else None,
-            architecture=answer.request.architecture,
-            input_size=_size(answer.request.image_size),
+            origin=f"training on {answer.input.name}" if answer.input else "training",
+            bytes=kept.bytes,
+            sha256=kept.sha256,
+            classes=kept.classes,
+            architecture=kept.architecture,
+            input_size=_size(answer.request.image_size) if answer.request else None,
             mean_iou=answer.metrics.mean_iou if answer.metrics else None,
         )
 
@@ -128,12 +126,7 @@ class _Input(Record):
     name: str
 
 
-class _Dataset(Record):
-    classes: list[str] | None = None
-
-
 class _Request(Record):
-    architecture: str | None = None
     image_size: int | tuple[int, int] | None = None
 
 
@@ -144,23 +137,24 @@ class _Metrics(Record):
 class _Answer(Record):
     """An outbox JSON, as far as a model's entry needs it."""
 
-    task: str = "train"
-    status: str
-    input: _Input
-    dataset: _Dataset | None = None
-    request: _Request = _Request()
+    input: _Input | None = None
+    request: _Request | None = None
     metrics: _Metrics | None = None
+
+
+def _answer(path: Path) -> _Answer:
+    """Returns what an outbox JSON says; nothing where it is not there, or is none of ours."""
+    try:
+        with regular_files.open_binary(path) as stream:
+            return _Answer.model_validate_json(stream.read(_MOST_RECORD_BYTES))
+    except (OSError, ValueError):
+        return _Answer()
 
 
 def _size(given: int | tuple[int, int] | None) -> ImageSize | None:
     if given is None:
         return None
     return ImageSize(given, given) if isinstance(given, int) else ImageSize(*given)
-
-
-def _json(path: Path) -> object:
-    with regular_files.open_binary(path) as stream:
-        return json.loads(stream.read(_MOST_RECORD_BYTES))
 
 
 def _of_entry(path: Path) -> ModelEntry:

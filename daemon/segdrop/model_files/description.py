@@ -13,9 +13,9 @@ from segdrop import regular_files
 from segdrop.codes import Code
 from segdrop.errors import DataError, Issue
 from segdrop.model_files import hashing, kinds, onnx_messages, pickled_tensors, places
+from segdrop.model_files.model_file import ModelFile, ModelKind
 from segdrop.record import Record
 from segdrop.request import ImageSize
-from segdrop.spec import ModelFile, ModelKind
 
 #: The classes of torchvision's published segmentation weights (torchvision/models/_meta.py, ``_VOC_CATEGORIES``).
 VOC_CLASSES = [

@@ -9,15 +9,15 @@ from segdrop import weights_files
 from segdrop.codes import Code
 from segdrop.errors import DataError, Issue
 from segdrop.model_files import kinds, onnx_messages, places
-from segdrop.spec import ModelFile, ModelKind
+from segdrop.model_files.model_file import ModelFile, ModelKind
 
 
 def sha256(model: ModelFile) -> str:
     """Returns the SHA-256 of a model, after comparing it with what it has to be.
 
     A file has its own; ``model.pth`` in a ZIP that of the member; a folder, and a graph with data in other files, that
-    of the list of names and hashes. Reads all of it. Raises ``DataError`` (``model.changed`` where another hash was
-    recorded, ``weights.mismatch`` where its name has another, ``model.invalid``), and ``OSError`` as open(2) does.
+    of the list of names and hashes. Reads all of it. Raises ``DataError`` (``model.changed`` where another hash is on
+    record, ``model.invalid`` where its name has another), and ``OSError`` as open(2) does.
     """
     digest = _digest(model)
     require(model, digest)
@@ -25,10 +25,7 @@ def sha256(model: ModelFile) -> str:
 
 
 def require(model: ModelFile, digest: str) -> None:
-    """Raises ``DataError`` where a hash is not the one that was recorded for the model, or that its name has."""
-    if model.sha256 is not None and digest != model.sha256:
-        message = f"{model.name}: the SHA-256 of its model is {digest}, and was {model.sha256} after the training"
-        raise DataError([Issue.of(Code.MODEL_CHANGED, message, files=[model.name])])
+    """Raises ``DataError`` where the hash of published weights is not the one that their name has."""
     if model.kind is ModelKind.TORCHVISION and not weights_files.matches_name(digest, model.name):
         message = f"{model.name}: its SHA-256 is {digest}, which is not the one in its name"
         fix = "Copy it again, whole, from download.pytorch.org/models."
@@ -37,8 +34,11 @@ def require(model: ModelFile, digest: str) -> None:
 
 @contextmanager
 def opened(model: ModelFile) -> Iterator[IO[bytes]]:
-    """Opens the one file of a model that is a file, or a member of a ZIP."""
-    if model.kind is ModelKind.SEGDROP and model.member is not None and model.path.is_file():
+    """Opens the one file of a model that is a file, or a member of a ZIP; a job's as it is on record, or not at all."""
+    if model.kept is not None and model.earlier is not None:
+        with model.earlier.opened(model.kept) as stored:
+            yield stored
+    elif model.kind is ModelKind.SEGDROP and model.member is not None and model.path.is_file():
         with places.open_zip(model.path) as archive:
             if model.member not in archive.namelist():
                 message = f"{model.name}: there is no {model.member} in its ZIP"

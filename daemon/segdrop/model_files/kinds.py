@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from segdrop.codes import Code
-from segdrop.spec import ModelKind
+from segdrop.model_files.model_file import ModelKind
 
 MODEL_PTH = "model.pth"
 CONFIG = "config.json"

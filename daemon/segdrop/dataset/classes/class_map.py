@@ -6,10 +6,10 @@ from segdrop.codes import Code
 from segdrop.dataset.classes.assignment import IGNORE, ClassReading
 from segdrop.dataset.classes.presets import PRESETS, ClassMap
 from segdrop.errors import DataError, Issue
-from segdrop.request import Request
+from segdrop.request import DatasetRequest
 
 
-def apply(reading: ClassReading, request: Request) -> ClassReading:
+def apply(reading: ClassReading, request: DatasetRequest) -> ClassReading:
     """Returns the classes after the request's map, in the order of their first old class.
 
     Raises DataError where the map names a class that does not exist, or leaves none.

@@ -3,9 +3,10 @@
 import importlib
 from pathlib import Path
 
+from segdrop.model_files.model_file import ModelFile, ModelKind
 from segdrop.modeling.precision import Host
 from segdrop.modeling.segmenters.protocol import LoadedModel, Segmenter
-from segdrop.spec import Limits, ModelFile, ModelKind
+from segdrop.spec import Limits
 
 __all__ = ["LoadedModel", "Segmenter", "load"]
 

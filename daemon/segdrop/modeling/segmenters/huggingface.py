@@ -21,12 +21,13 @@ from torch import Tensor
 from segdrop.codes import Code
 from segdrop.errors import DataError, Issue
 from segdrop.model_files import description, hashing, kinds, places
+from segdrop.model_files.model_file import ModelFile
 from segdrop.modeling.operators import import_torchvision
 from segdrop.modeling.precision import Host
 from segdrop.modeling.segmenters import opening, preprocessing
 from segdrop.modeling.segmenters.network import Compute, NetworkSegmenter
 from segdrop.modeling.segmenters.protocol import LoadedModel
-from segdrop.spec import Limits, ModelFile
+from segdrop.spec import Limits
 
 EXTRA = "transformers"
 _SINGLE = "model.safetensors"

@@ -22,6 +22,7 @@ from torch.nn import functional
 from segdrop.codes import Code
 from segdrop.errors import DataError, Issue
 from segdrop.model_files import description, hashing, onnx_messages, places
+from segdrop.model_files.model_file import ModelFile
 from segdrop.model_files.onnx_messages import Summary
 from segdrop.modeling.precision import Host
 from segdrop.modeling.segmenters import opening, preprocessing
@@ -29,7 +30,7 @@ from segdrop.modeling.segmenters.colours import colours_of
 from segdrop.modeling.segmenters.preprocessing import Preprocessing
 from segdrop.modeling.segmenters.protocol import Colour, LoadedModel
 from segdrop.request import ImageSize
-from segdrop.spec import Limits, ModelFile
+from segdrop.spec import Limits
 
 EXTRA = "onnx"
 #: ONNX's own operators, and those that ONNX Runtime brings along (its optimiser and quantiser write them)

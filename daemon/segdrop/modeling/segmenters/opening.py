@@ -16,7 +16,8 @@ from segdrop.codes import Code
 from segdrop.dataset.archive.source import Archive, MemberError
 from segdrop.errors import DataError, Issue
 from segdrop.model_files import hashing, kinds, places
-from segdrop.spec import Limits, ModelFile
+from segdrop.model_files.model_file import ModelFile
+from segdrop.spec import Limits
 
 _BLOCK_BYTES = 1 << 20
 
@@ -40,10 +41,11 @@ def optional(model: ModelFile, package: str, extra: str) -> ModuleType:
 def verified(model: ModelFile, folder: Path) -> Iterator[tuple[IO[bytes], str]]:
     """Opens the file of a model, or its member of a ZIP, and makes sure of its hash.
 
-    Yields the file, at its beginning, and its SHA-256. A member is unpacked into ``folder`` on the way. Raises
+    Yields the file, at its beginning, and its SHA-256. A member of a ZIP that is no job's, and may be packed in any
+    way, is unpacked into ``folder`` first. Raises
     ``DataError`` and ``OSError`` as ``hashing.sha256`` does.
     """
-    if model.member is None or model.path.is_dir():
+    if model.kept is not None or model.member is None or model.path.is_dir():
         with hashing.opened(model) as stream:
             digest = weights_files.sha256_of(stream)
             hashing.require(model, digest)

@@ -8,13 +8,14 @@ import torch
 from segdrop import architectures
 from segdrop.codes import Code
 from segdrop.model_files import description, pickled_tensors
+from segdrop.model_files.model_file import ModelFile
 from segdrop.modeling.architectures import SegmentationModel, build_model
 from segdrop.modeling.precision import Host
 from segdrop.modeling.segmenters import opening
 from segdrop.modeling.segmenters.network import NetworkSegmenter, prepare
 from segdrop.modeling.segmenters.preprocessing import Preprocessing, normalised
 from segdrop.modeling.segmenters.protocol import LoadedModel
-from segdrop.spec import Limits, ModelFile
+from segdrop.spec import Limits
 
 
 def load(model: ModelFile, host: Host, folder: Path, _limits: Limits) -> LoadedModel:

@@ -7,13 +7,14 @@ from torch import Tensor, nn
 
 from segdrop.codes import Code
 from segdrop.model_files import description, kinds
+from segdrop.model_files.model_file import ModelFile
 from segdrop.modeling.operators import import_torchvision
 from segdrop.modeling.precision import Host
 from segdrop.modeling.segmenters import opening
 from segdrop.modeling.segmenters.network import NetworkSegmenter, prepare
 from segdrop.modeling.segmenters.preprocessing import Preprocessing, normalised
 from segdrop.modeling.segmenters.protocol import LoadedModel
-from segdrop.spec import Limits, ModelFile
+from segdrop.spec import Limits
 
 #: ``resize_size`` of all of them: pixels of the shorter side (torchvision/models/segmentation/*.py)
 _SHORTEST_EDGE = 520
