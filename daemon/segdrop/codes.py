@@ -726,8 +726,8 @@ class Code(StrEnum):
     MODEL_NOT_FOUND = (
         "model.not_found",
         Severity.FAULT,
-        "There is no such earlier model: no such job, a job without a model, or one whose result or record is gone.",
-        "Name a job whose result is in `outbox/`; `segdrop jobs` lists them.",
+        "There is no such model: nothing in `models/`, no such job, a job without a model, or its result is gone.",
+        "Name a model that `segdrop models` lists, or a job whose result is in `outbox/`.",
     )
     MODEL_CHANGED = (
         "model.changed",
@@ -818,6 +818,42 @@ class Code(StrEnum):
         Severity.NOTE,
         "No pretrained weights were found: the model starts from random weights.",
         "`segdrop models fetch deeplabv3_resnet50` once, as the operator: results improve a lot.",
+    )
+    MODEL_UNSAFE = (
+        "model.unsafe",
+        Severity.FAULT,
+        "Opening the model could run a program or read other files: a pickle, weights elsewhere. It was not opened.",
+        "Save the model as safetensors (`save_pretrained`) or ONNX, and put that into `models/`.",
+    )
+    MODEL_UNSUPPORTED = (
+        "model.unsupported",
+        Severity.FAULT,
+        "The model is of a kind that is not read here, or needs what is not read here.",
+        "Export it as ONNX, which every framework can write (TensorFlow and Keras: tf2onnx).",
+    )
+    MODEL_INVALID = (
+        "model.invalid",
+        Severity.FAULT,
+        "The model is of a kind that is read, and is damaged, incomplete, or does not fit its own description.",
+        "Copy it again, whole; if it is whole, export it again.",
+    )
+    MODEL_NO_CLASSES = (
+        "model.no_classes",
+        Severity.FAULT,
+        "Nothing says what the classes of the model are called, or there are more or fewer names than classes.",
+        "Put NAME.labels.txt beside the model NAME.onnx: one class name a line, in the order of the model's outputs.",
+    )
+    MODEL_NOT_INSTALLED = (
+        "model.not_installed",
+        Severity.FAULT,
+        "Models of this kind need an optional package that is not installed.",
+        "Ask the operator to install it: `pip install 'segdrop[transformers]'` or `pip install 'segdrop[onnx]'`.",
+    )
+    MODEL_ASSUMED = (
+        "model.assumed",
+        Severity.WARNING,
+        "The model does not say how its input is made, or what its output means, and the usual was assumed.",
+        "Look at the overlays; if they are wrong, state it: preprocessor_config.json or the model's metadata.",
     )
     # environment and spool
     DISK_LOW = (
