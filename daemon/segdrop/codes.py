@@ -485,8 +485,8 @@ class Code(StrEnum):
     CLASSES_MAP_UNKNOWN = (
         "classes.map_unknown",
         Severity.FAULT,
-        "`class_map` names a class that the dataset does not have.",
-        "Use the names (or mask values) that `segdrop check` prints.",
+        "`class_map` names a class that the dataset or the model does not have, or leaves none.",
+        "Use the names (or mask values) that `segdrop check` prints; for a model those of `segdrop models`.",
     )
     CLASSES_ALIKE = (
         "classes.alike",
