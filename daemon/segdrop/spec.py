@@ -5,6 +5,7 @@ another machine that sees the share elsewhere; what lies outside the root has it
 """
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -61,6 +62,16 @@ class Limits(Spec):
     max_image_pixels: int
     check_memory_bytes: int
     check_cpu_seconds: int
+
+
+class InputKind(StrEnum):
+    """The kinds of file that images to predict come in."""
+
+    IMAGE = "image"
+    ARCHIVE = "archive"  #: a ZIP of images, in folders or not
+    JSON = "json"  #: ``{"image_names": [...], "images": [base64, ...]}``
+    VIDEO = "video"
+    DATASET = "dataset"  #: a labelled ZIP, of which images come with their truth
 
 
 class QuickCheckItem(Spec):
