@@ -156,6 +156,18 @@ def peak_rss_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def rss_bytes() -> int | None:
+    """Returns this process's resident memory in bytes (proc(5), statm: the second number, in pages).
+
+    ``None`` where there is no /proc.
+    """
+    try:
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    except OSError:
+        return None
+    return int(pages) * resource.getpagesize()
+
+
 def write_error(path: Path, issues: list[errors.Issue]) -> None:
     """Writes the error file: what is wrong with the data, or with us."""
     _answer(path, ErrorAnswer(issues=tuple(issues)))

@@ -615,6 +615,84 @@ class Code(StrEnum):
         "The model could not learn one single image by heart.",
         "Look at the masks (`segdrop check --samples`); a class of few pixels needs a larger `image_size`.",
     )
+    TRAIN_NO_BETTER_THAN_START = (
+        "train.no_better_than_start",
+        Severity.WARNING,
+        "No epoch of a training from an earlier model had a better mean IoU than that model had to begin with.",
+        "Keep the earlier model. Before the next try, look at the new masks, add images, or train longer or slower.",
+    )
+    MODEL_NOT_FOUND = (
+        "model.not_found",
+        Severity.FAULT,
+        "There is no such earlier model: no such job, a job without a model, or one whose result or record is gone.",
+        "Name a job whose result is in `outbox/`; `segdrop jobs` lists them.",
+    )
+    MODEL_CHANGED = (
+        "model.changed",
+        Severity.FAULT,
+        "The model in `outbox/` is not the one that the training made: its SHA-256 differs from that on record.",
+        "Put the result ZIP back as it was delivered, or train again and name the new job.",
+    )
+    MODEL_MISMATCH = (
+        "model.mismatch",
+        Severity.FAULT,
+        "The earlier model is of another architecture than the one that is asked for.",
+        "Ask for the architecture that the earlier model has, or start from other weights.",
+    )
+    MODEL_NO_PREVIOUS = (
+        "model.no_previous",
+        Severity.NOTE,
+        "`previous` leads to nothing: no earlier training of the same name and owner has its result in `outbox/`.",
+        "Nothing to do for the first one. Later ones need the same name, dropped by the same user.",
+    )
+    MODEL_CLASSES_UNMATCHED = (
+        "model.classes_unmatched",
+        Severity.FAULT,
+        "The dataset has classes that the model does not know.",
+        "Map them with `class_map` ({dataset's name: model's name}, or null to leave a class out), or train on them.",
+    )
+    MODEL_CLASSES_MATCHED = (
+        "model.classes_matched",
+        Severity.NOTE,
+        "The classes of the model and of the dataset were matched by name.",
+        "Look whether they mean the same; `class_map` renames and merges classes.",
+    )
+    MODEL_KNOWS_VALIDATION = (
+        "model.knows_validation",
+        Severity.WARNING,
+        "Validation images have the names of images that the earlier model was trained on: it scores too well on them.",
+        "Bring the split in the ZIP (train/ and val/ folders), the same for every training of the series.",
+    )
+    INFERENCE_CRASHED = (
+        "inference.crashed",
+        Severity.FAULT,
+        "The process that predicts ended unexpectedly, as often as is tried.",
+        "See the log tail in failed/; the operator finds more in the journal.",
+    )
+    INFERENCE_OUT_OF_MEMORY = (
+        "inference.out_of_memory",
+        Severity.FAULT,
+        "The process that predicts ran out of memory.",
+        "Set `tile` (1024, say) for large images, or use a machine with more memory.",
+    )
+    INFERENCE_STALLED = (
+        "inference.stalled",
+        Severity.FAULT,
+        "Predicting made no progress for `training.stall_seconds`, as often as is tried.",
+        "Ask the operator to look at the machine; set `tile` for very large images.",
+    )
+    INFERENCE_TOO_LONG = (
+        "inference.too_long",
+        Severity.FAULT,
+        "Predicting took longer than the operator allows (`training.max_seconds`).",
+        "Drop fewer images at a time, or a shorter video.",
+    )
+    INFERENCE_OUTPUT_TOO_LARGE = (
+        "inference.output_too_large",
+        Severity.FAULT,
+        "What is asked for takes more space than the operator allows (`limits.max_output_bytes`), or than is free.",
+        "Ask for fewer `outputs`, or drop fewer images at a time.",
+    )
     WEIGHTS_MISMATCH = (
         "weights.mismatch",
         Severity.WARNING,

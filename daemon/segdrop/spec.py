@@ -18,7 +18,7 @@ from pydantic import (
     ValidationInfo,
 )
 
-from segdrop.request import Request
+from segdrop.request import EvaluateRequest, PredictRequest, TrainRequest
 
 
 def _from_folder(path: Path, info: ValidationInfo) -> Path:
@@ -94,6 +94,8 @@ class QuickCheckSpec(Spec):
     defaults: dict[str, Any]
     models_dir: SpecPath
     limits: Limits
+    outbox_dir: SpecPath | None = None  #: with ``done_dir``: where models of earlier jobs are; None: there are none
+    done_dir: SpecPath | None = None
     answer_path: SpecPath
     error_path: SpecPath
 
@@ -120,6 +122,9 @@ class CheckSpec(Spec):
     lock_path: SpecPath | None
     samples_dir: SpecPath | None = None
     weights_dirs: list[SpecPath] = []  #: searched for what the request starts from; without any, no fingerprint
+    outbox_dir: SpecPath | None = None  #: with ``done_dir``: where models of earlier jobs are; None: there are none
+    done_dir: SpecPath | None = None
+    pairs_path: SpecPath | None = None  #: where an evaluation's pairs are left, in the canonical layout
 
 
 class ConvertSpec(CheckSpec):
@@ -153,10 +158,13 @@ class TrainingSpec(Spec):
     """
 
     job: str
-    request: Request  #: resolved; as it is done
+    request: TrainRequest  #: resolved; as it is done
     cache_dir: SpecPath
     classes: list[str]
     weights_dirs: list[SpecPath]  #: searched in this order
+    outbox_dir: SpecPath | None = None  #: with ``done_dir``: where models of earlier jobs are; None: there are none
+    done_dir: SpecPath | None = None
+    owner: int | None = None  #: user id of who dropped the input, where it is known; for ``pretrained: previous``
     threads: int  #: 0: as many as the affinity and the cgroup quota allow
     checkpoint_path: SpecPath
     model_path: SpecPath
@@ -168,14 +176,43 @@ class TrainingSpec(Spec):
     error_path: SpecPath
     lock_path: SpecPath
     metadata: ModelMetadata
-    asked: Request | None = None  #: resolved; as it was asked for, where that is something else
+    asked: TrainRequest | None = None  #: resolved; as it was asked for, where that is something else
     is_halved: bool = False  #: the batch, because memory did not suffice for what was asked
     answered: dict[str, str] = {}  #: the jobs with results on the same input, by their fingerprints
 
     @property
-    def question(self) -> Request:
+    def question(self) -> TrainRequest:
         """Request as it was asked for, which a later one is compared with."""
         return self.asked or self.request
+
+
+class InferenceSpec(Spec):
+    """A prediction, or an evaluation, of one input with a trained model.
+
+    The answers are the files in ``outputs_dir``, a line of ``journal_path`` for each image whose files are there, and
+    last ``result_path`` (``segdrop.answers.InferenceResult``), or ``error_path``; meanwhile ``progress_path`` at most
+    once a second.
+    """
+
+    job: str
+    request: PredictRequest | EvaluateRequest  #: resolved
+    input_path: SpecPath  #: of an evaluation, the pairs that its check has left
+    input_name: str
+    input_sha256: str
+    owner: int | None  #: user id of who dropped the input, where it is known; for the model ``previous``
+    classes: list[str]  #: of the dataset that is evaluated on
+    limits: Limits
+    models_dir: SpecPath
+    outbox_dir: SpecPath
+    done_dir: SpecPath
+    threads: int  #: 0: as many as the affinity and the cgroup quota allow
+    outputs_dir: SpecPath
+    journal_path: SpecPath
+    result_path: SpecPath
+    progress_path: SpecPath
+    measurements_path: SpecPath  #: what earlier runs on this host measured; written too, and may be lost
+    error_path: SpecPath
+    lock_path: SpecPath
 
 
 class PackageSpec(Spec):
@@ -183,8 +220,9 @@ class PackageSpec(Spec):
 
     job: str
     artifacts: dict[str, SpecPath]  #: what goes into the ZIP as it is, by the name that it has there
+    artifacts_dir: SpecPath | None = None  #: all files below it go into the ZIP, by their names from there
     summary_path: SpecPath
-    index_path: SpecPath  #: the cache's index: which image was on which side of the split
+    index_path: SpecPath | None  #: the cache's index: which image was on which side of the split
     result_zip_path: SpecPath
     package_path: SpecPath
     error_path: SpecPath

@@ -197,7 +197,7 @@ def test_the_readme_loads_the_model_literally(shipped: Shipped, tmp_path: Path, 
     (folder / "predict.py").write_text(predict_script.render("deeplabv3_resnet50"), encoding="utf-8")
     understood = dataset(num_classes=len(CLASSES), image_size=ImageSize(HEIGHT, WIDTH))
     learnt = training(metrics=metrics(output_stride=stride))
-    composed = compose(trained(), Outcome.SUCCEEDED, report=report(dataset=understood), training=learnt)
+    composed = compose(trained(), Outcome.SUCCEEDED, report=report(dataset=understood), answer=learnt)
     paragraphs = readme.render(composed).split("\n\n")
     snippets = [text for text in paragraphs if text.startswith("How to load it")]
     assert len(snippets) == 2

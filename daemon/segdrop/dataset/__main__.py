@@ -19,9 +19,10 @@ from segdrop import child_runtime, durable, errors, spec
 from segdrop.codes import Code
 from segdrop.dataset import quick_check
 from segdrop.dataset.archive.source import Archive
-from segdrop.dataset.full_check import check
+from segdrop.dataset.full_check import FullCheck, check
 from segdrop.dataset.quick_check import RequestSources
 from segdrop.dataset.report import QuickReport
+from segdrop.spool.kept_models import KeptModels
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -55,9 +56,9 @@ def _quick_check(item: spec.QuickCheckItem, order: spec.QuickCheckSpec) -> Quick
     """
     try:
         with Archive(item.archive, order.limits) as archive:
-            found = quick_check.check(
-                archive, RequestSources(item.sidecar, item.sidecar_name, order.defaults, order.models_dir)
-            )
+            earlier = KeptModels.at(order.outbox_dir, order.done_dir)
+            sources = RequestSources(item.sidecar, item.sidecar_name, order.defaults, order.models_dir, earlier)
+            found = quick_check.check(archive, sources)
     except OSError as error:
         return QuickReport(key=item.key, error=error.strerror or str(error))
     return QuickReport(key=item.key, issues=found.issues, request=found.request, cache_bytes=found.cache_bytes)
@@ -70,8 +71,16 @@ def _check(order: spec.CheckSpec, stop: child_runtime.StopFlag) -> None:
 
         report = convert(order, stop)
     else:
-        report = check(order, stop)
+        report = check(order, stop, lambda archive, result: _write_pairs(archive, result, order, stop))
     durable.write_json(order.report_path, report.model_dump(mode="json"))
+
+
+def _write_pairs(archive: Archive, result: FullCheck, order: spec.CheckSpec, stop: child_runtime.StopFlag) -> None:
+    """Write the pairs of an evaluation. numpy and Pillow are there by then."""
+    if result.report.dataset is not None:
+        from segdrop.dataset.convert import write_pairs  # noqa: PLC0415  (as above)
+
+        write_pairs(archive, result, order, stop)
 
 
 def _within_memory(body: Callable[[child_runtime.StopFlag], None]) -> Callable[[child_runtime.StopFlag], None]:

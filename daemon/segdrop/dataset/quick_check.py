@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from segdrop import regular_files
+from segdrop import pretrained, regular_files
 from segdrop import request as requests
 from segdrop.codes import Code
 from segdrop.dataset import class_names, layouts
@@ -20,7 +20,8 @@ from segdrop.dataset.classes.mapping import unknown_preset
 from segdrop.dataset.samples import LabelledSample, Reading, is_image, labelled
 from segdrop.dataset.split import copies, division
 from segdrop.errors import DataError, Issue, has_fault
-from segdrop.request import Request
+from segdrop.request import DatasetRequest, EvaluateRequest, PredictRequest, Request, TrainRequest
+from segdrop.spool.kept_models import KeptModels
 
 #: the limit of the quick check for all annotation files together, which takes a few seconds
 QUICK_READ_BYTES = 1 << 25
@@ -30,12 +31,13 @@ _ABOUT_LISTS = frozenset({Code.CLASSES_CONTRADICTED, Code.CLASSES_INVALID})
 
 @dataclass(frozen=True, slots=True)
 class RequestSources:
-    """Tells what belongs to a ZIP from outside: its sidecar, and the operator's defaults and weights."""
+    """Tells what belongs to a ZIP from outside: its sidecar, the operator's defaults and weights, earlier models."""
 
     sidecar: Path | None
     sidecar_name: str | None
     defaults: Mapping[str, Any]
     models_dir: Path
+    earlier: KeptModels | None = None  #: models that the request may start from; ``None`` where there are none
 
 
 @dataclass(slots=True)
@@ -50,9 +52,14 @@ class QuickCheck:
     most_pairs: int = 0  #: the upper bound where the layout was left to the full check
 
     @property
+    def dataset_request(self) -> DatasetRequest | None:
+        """The request, where it is about a labelled dataset."""
+        return self.request if isinstance(self.request, DatasetRequest) else None
+
+    @property
     def cache_bytes(self) -> int:
         """Disk space in bytes that the decoded pairs take at training size: three channels and a mask, a byte each."""
-        if self.request is None:
+        if not isinstance(self.request, TrainRequest):
             return 0
         height, width = self.request.image_size
         pairs = len(self.samples) if self.reading is not None else self.most_pairs
@@ -75,16 +82,16 @@ def check(archive: Archive, sources: RequestSources, most_read_bytes: int | None
         tree.read = _Allowance(archive, most_read_bytes).read
     found.request, issues = _request(archive, tree, sources)
     found.issues += issues
-    if not archive.is_safe:
+    if not archive.is_safe or isinstance(found.request, PredictRequest):
         return found
     try:
-        found.reading = layouts.read(tree, found.request.format if found.request else "auto")
+        found.reading = layouts.read(tree, found.dataset_request.format if found.dataset_request else "auto")
     except DataError as error:
         found.issues += error.issues
     except _EnoughError:
         found.most_pairs = sum(map(is_image, archive.names))
     else:
-        found.issues += _unsettled(found.reading.issues, found.request)
+        found.issues += _unsettled(found.reading.issues, found.dataset_request)
         _read_samples(archive, found, found.reading)
     try:
         found.names = _names(found)
@@ -93,7 +100,7 @@ def check(archive: Archive, sources: RequestSources, most_read_bytes: int | None
     return found
 
 
-def _unsettled(issues: Sequence[Issue], request: Request | None) -> list[Issue]:
+def _unsettled(issues: Sequence[Issue], request: DatasetRequest | None) -> list[Issue]:
     """Returns the issues of a reading but for those about lists of classes, where the request names the classes."""
     if request is None or request.classes is None:
         return list(issues)
@@ -107,11 +114,12 @@ def _read_samples(archive: Archive, found: QuickCheck, reading: Reading) -> None
     except DataError as error:
         found.issues += error.issues
         return
-    found.samples, issues = division.completed(samples)
+    is_divided = not isinstance(found.request, EvaluateRequest)
+    found.samples, issues = division.completed(samples) if is_divided else (samples, [])
     found.issues += issues
     found.issues += _namesakes(archive, found.samples)
     found.issues += copies.contradictions(found.samples, archive.identity, archive.names)
-    if not has_fault(reading.issues):
+    if is_divided and not has_fault(reading.issues):
         found.issues += division.shortage(found.samples)
 
 
@@ -178,7 +186,9 @@ def _request(archive: Archive, tree: Tree, sources: RequestSources) -> tuple[Req
     request, problems = requests.resolve(sources.defaults, embedded, sidecar)
     issues += problems
     if request is not None:
-        issues += _weights_issues(request, sources.models_dir) + _preset_issues(request)
+        issues += _preset_issues(request)
+    if isinstance(request, TrainRequest):
+        issues += pretrained.issues(request.pretrained, request.architecture, sources.models_dir, sources.earlier)
     return (None if has_fault(issues) else request), issues
 
 
@@ -199,16 +209,6 @@ def _embedded(archive: Archive, tree: Tree) -> tuple[tuple[str, Mapping[str, Any
     return (None if issues else (name, values)), issues
 
 
-def _weights_issues(request: Request, models_dir: Path) -> list[Issue]:
-    """Returns an issue where ``pretrained`` names a file that is not in the operator's folder."""
-    name = request.pretrained
-    if name in ("auto", "none"):
-        return []
-    if Path(name).name == name and (models_dir / name).is_file():
-        return []
-    return [Issue.of(Code.REQUEST_WEIGHTS_NOT_FOUND, f"`pretrained` is '{name}', and models/ has no such file")]
-
-
 def _preset_issues(request: Request) -> list[Issue]:
     issue = unknown_preset(request.class_map)
     return [issue] if issue else []
@@ -217,7 +217,7 @@ def _preset_issues(request: Request) -> list[Issue]:
 def _names(found: QuickCheck) -> ClassNames | None:
     """Returns class names from the request, else from the layout, else None."""
     given = found.reading.names if found.reading else None
-    wanted = class_names.requested(found.request) if found.request else None
+    wanted = class_names.requested(found.dataset_request) if found.dataset_request else None
     if wanted is None:
         return given
     if wanted.ordered and given and len(given.colours) == len(wanted.ordered):

@@ -10,9 +10,11 @@ from typing import Any
 
 from segdrop import durable
 from segdrop.spool.job import Job, Outcome
-from segdrop.spool.layout import ERROR_NAME, JobLayout, RootLayout
+from segdrop.spool.layout import ERROR_NAME, KEPT_MODEL_NAME, JobLayout, RootLayout
 
 _KEPT_AS_DONE = frozenset({Outcome.SUCCEEDED, Outcome.DUPLICATE})
+#: Names of JSON files that we need ourselves in those folders.
+_OUR_NAMES = frozenset({ERROR_NAME, KEPT_MODEL_NAME})
 LOG_NAME = "log.txt"
 
 
@@ -29,8 +31,7 @@ def archive(layout: RootLayout, job: Job, published: dict[str, Any], log_tail: s
         _explain(files, target, published, log_tail)
     _move_if_there(files.input, target / job.input_name)
     if job.sidecar_name is not None:
-        # the one name that we need ourselves
-        name = job.sidecar_name if job.sidecar_name.lower() != ERROR_NAME else "request.json"
+        name = job.sidecar_name if job.sidecar_name.lower() not in _OUR_NAMES else "request.json"
         _move_if_there(files.sidecar, target / name)
     return target
 

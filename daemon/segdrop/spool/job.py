@@ -96,6 +96,7 @@ class Job(BaseModel):
     sidecar_name: str | None
     identity: FileIdentity  #: the input as it was when it settled
     sidecar_identity: FileIdentity | None = None  #: likewise; None as well where an older version claimed it
+    owner_uid: int | None = None  #: user whose file the input was in the inbox; not noted by versions before this one
     priority: int
     arrival_ns: int  #: the input's ctime when it was claimed: survives restarts
     claimed_at: float

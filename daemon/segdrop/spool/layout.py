@@ -8,6 +8,8 @@ from segdrop.child_runtime import BEGUN_NAME
 SENTINEL_NAME = ".segdrop-root"
 #: in failed/<job>/, beside the input and its sidecar: why
 ERROR_NAME = "error.json"
+#: in done/<job>/, beside the input and its sidecar: which model came of it
+KEPT_MODEL_NAME = "model.json"
 #: what a child left under that name, in a folder that was set aside
 CHILD_ERROR_NAME = "child-error.json"
 #: beside the job folders in work/, and not one of them: starts with a dot
@@ -118,6 +120,10 @@ class RootLayout:
         """Returns the files of a job at work."""
         return JobLayout(self.work / job_id)
 
+    def kept_model(self, job_id: str) -> Path:
+        """Returns the path of the record of a job's model."""
+        return self.done / job_id / KEPT_MODEL_NAME
+
     def published_zip(self, job_id: str) -> Path:
         """Returns the path of a result ZIP."""
         return self.outbox / f"{job_id}.zip"
@@ -168,6 +174,11 @@ class JobLayout:
     def published(self) -> Path:
         """Copy of what was published."""
         return self.folder / "published.json"
+
+    @property
+    def kept_model(self) -> Path:
+        """Record of the model, until the result is published; then it is beside the input."""
+        return self.folder / "kept-model.json"
 
     @property
     def cancel(self) -> Path:
@@ -233,6 +244,26 @@ class JobLayout:
     def training_result(self) -> Path:
         """Answer of the training."""
         return self.folder / "training.json"
+
+    @property
+    def pairs(self) -> Path:
+        """Images and masks of an evaluation's dataset, in the canonical layout."""
+        return self.folder / "pairs.zip"
+
+    @property
+    def outputs(self) -> Path:
+        """Folder of what a prediction writes: all of it goes into the result."""
+        return self.folder / "outputs"
+
+    @property
+    def journal(self) -> Path:
+        """Record of the images that are predicted, from which an interrupted prediction goes on."""
+        return self.folder / "predicted.jsonl"
+
+    @property
+    def inference_result(self) -> Path:
+        """Answer of a prediction or an evaluation."""
+        return self.folder / "inference.json"
 
     @property
     def result_zip(self) -> Path:

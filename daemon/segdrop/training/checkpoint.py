@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from segdrop import durable, logs
 from segdrop.dataset.report import CACHE_INDEX_NAME
-from segdrop.request import Request
+from segdrop.request import TrainRequest
 from segdrop.spec import TrainingSpec
 
 BEST_NAME = "best.pth"
@@ -75,7 +75,7 @@ def fingerprint(spec: TrainingSpec) -> str:
     return digest.hexdigest()
 
 
-def _as_version_0_1(request: Request) -> bytes:
+def _as_version_0_1(request: TrainRequest) -> bytes:
     """Returns a request as version 0.1 wrote it, less what is irrelevant, so that its checkpoints are gone on from."""
     values = request.model_dump(mode="json", exclude=_IRRELEVANT)
     if values["mask_orientation"] == "auto":

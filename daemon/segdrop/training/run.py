@@ -17,7 +17,7 @@ from segdrop.modeling.batchnorm import keeps_statistics
 from segdrop.modeling.precision import CPU, Host, choose_device, host_name, prepare_host
 from segdrop.modeling.weights import Initialisation, initialise
 from segdrop.processor import has_native_bf16
-from segdrop.request import Request
+from segdrop.request import TrainRequest
 from segdrop.spec import TrainingSpec
 from segdrop.training import checkpoint, conditions
 from segdrop.training.checkpoint import Checkpoint, Progress
@@ -260,7 +260,7 @@ def _can_go_on(spec: TrainingSpec, before: Conditions, device: torch.device) -> 
     return spec.request.precision == "auto" and before.device == device.type and is_fast
 
 
-def _pace(request: Request, data: TrainingData, progress: Progress) -> Pace:
+def _pace(request: TrainRequest, data: TrainingData, progress: Progress) -> Pace:
     index = data.reader.index
     asked = Plan(request.epochs or 1, data.steps_per_epoch)
     workload = Workload(asked, phases.requested(request), len(index.val), len(index.test))

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from segdrop.dataset.classes.assignment import IGNORE, ClassReading
 from segdrop.dataset.classes.mapping import mapped
-from segdrop.request import Request
+from segdrop.request import DatasetRequest
 
 
-def apply(reading: ClassReading, request: Request) -> ClassReading:
+def apply(reading: ClassReading, request: DatasetRequest) -> ClassReading:
     """Returns the classes after the request's map, in the order of their first old class.
 
     Raises DataError where the map names a class that does not exist, or leaves none.

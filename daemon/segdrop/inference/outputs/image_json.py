@@ -89,5 +89,7 @@ def _write_list(stream: BinaryIO, key: str, values: Iterable[object]) -> None:
     """Writes a key and its list, value by value, after a value before it."""
     stream.write(f",\n{files.json_text(key)}: [".encode())
     separators = itertools.chain(["\n"], itertools.repeat(",\n"))
-    stream.writelines(f"{between}{files.json_text(value)}".encode() for between, value in zip(separators, values))
+    stream.writelines(
+        f"{between}{files.json_text(value)}".encode() for between, value in zip(separators, values, strict=False)
+    )
     stream.write(b"]")
