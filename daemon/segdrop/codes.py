@@ -587,8 +587,8 @@ class Code(StrEnum):
     CLASSES_MAP_UNKNOWN = (
         "classes.map_unknown",
         Severity.FAULT,
-        "`class_map` names a class that the dataset does not have.",
-        "Use the names (or mask values) that `segdrop check` prints.",
+        "`class_map` names a class that the dataset or the model does not have, or leaves none.",
+        "Use the names (or mask values) that `segdrop check` prints; for a model those of `segdrop models`.",
     )
     CLASSES_ALIKE = (
         "classes.alike",
@@ -818,6 +818,30 @@ class Code(StrEnum):
         Severity.NOTE,
         "No pretrained weights were found: the model starts from random weights.",
         "`segdrop models fetch deeplabv3_resnet50` once, as the operator: results improve a lot.",
+    )
+    OUTPUT_NEEDS_VIDEO = (
+        "output.needs_video",
+        Severity.FAULT,
+        "`outputs` has a kind that is made of a video's frames, and the input is no video.",
+        "Leave it out, or drop the video itself (mp4, mov, avi, mkv); images have `overlay`, `masks` and `colour`.",
+    )
+    OUTPUT_EXTRA_MISSING = (
+        "output.extra_missing",
+        Severity.FAULT,
+        "A kind of output needs an optional package, which is not installed on this machine.",
+        "Ask the operator to run the `pip install` that the message names, or leave the kind out of `outputs`.",
+    )
+    OUTPUT_NO_SOUND = (
+        "output.no_sound",
+        Severity.WARNING,
+        "The video's sound could not be copied: the overlaid video has none.",
+        "Convert the source (`ffmpeg -i IN -c:v libx264 -c:a aac OUT.mp4`) and drop it again, if sound is needed.",
+    )
+    OUTPUT_VIDEO_CODEC = (
+        "output.video_codec",
+        Severity.NOTE,
+        "No encoder for H.264 is installed: the overlaid video is MPEG-4, which browsers do not play.",
+        "Play it with VLC or mpv; or ask the operator to install PyAV's own wheel, which brings the encoder.",
     )
     MODEL_UNSAFE = (
         "model.unsafe",

@@ -16,7 +16,7 @@ from segdrop.dataset import class_names, layouts
 from segdrop.dataset.archive.source import Archive, MemberError
 from segdrop.dataset.archive.tree import Tree
 from segdrop.dataset.class_names import ClassNames
-from segdrop.dataset.classes.presets import PRESETS
+from segdrop.dataset.classes.mapping import unknown_preset
 from segdrop.dataset.samples import LabelledSample, Reading, is_image, labelled
 from segdrop.dataset.split import copies, division
 from segdrop.errors import DataError, Issue, has_fault
@@ -210,11 +210,8 @@ def _embedded(archive: Archive, tree: Tree) -> tuple[tuple[str, Mapping[str, Any
 
 
 def _preset_issues(request: Request) -> list[Issue]:
-    """Returns an issue where ``class_map`` is the name of a preset that does not exist."""
-    if not isinstance(request.class_map, str) or request.class_map in PRESETS:
-        return []
-    message = f"`class_map` is '{request.class_map}', which is no preset: there are {', '.join(PRESETS)}"
-    return [Issue.of(Code.REQUEST_INVALID_VALUE, message)]
+    issue = unknown_preset(request.class_map)
+    return [issue] if issue else []
 
 
 def _names(found: QuickCheck) -> ClassNames | None:
