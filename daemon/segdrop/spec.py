@@ -5,7 +5,6 @@ another machine that sees the share elsewhere; what lies outside the root has it
 """
 
 import os
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -68,16 +67,6 @@ class Limits(Spec):
     max_video_frames: int
     max_video_pixels: int  #: of one frame
     max_output_bytes: int  #: of all files of a result together
-
-
-class InputKind(StrEnum):
-    """The kinds of file that images to predict come in."""
-
-    IMAGE = "image"
-    ARCHIVE = "archive"  #: a ZIP of images, in folders or not
-    JSON = "json"  #: ``{"image_names": [...], "images": [base64, ...]}``
-    VIDEO = "video"
-    DATASET = "dataset"  #: a labelled ZIP, of which images come with their truth
 
 
 class QuickCheckItem(Spec):
