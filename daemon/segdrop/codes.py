@@ -256,6 +256,12 @@ class Code(StrEnum):
         "The request asks for a GPU, and the training process has none that it can use.",
         'Use `auto` or `cpu`, or ask the operator: docs/operators.md, "With a GPU".',
     )
+    REQUEST_NEEDS_PREDICT = (
+        "request.needs_predict",
+        Severity.FAULT,
+        "An image, a video or a JSON file of images came without a request for a prediction: it can only be predicted.",
+        'Put NAME.json with {"task": "predict", "model": "..."} beside it; pack a dataset as a ZIP.',
+    )
     REQUEST_NEAR_MISS = (
         "request.near_miss",
         Severity.WARNING,

@@ -65,7 +65,7 @@ class Limits(Spec):
     max_json_bytes: int
     max_json_images: int
     max_video_frames: int
-    max_video_pixels: int  #: of one frame
+    max_video_pixels: int
     max_output_bytes: int  #: of all files of a result together
 
 
