@@ -115,6 +115,8 @@ class Metrics(SplitMetrics):
     initialisation: str
     initialisation_file: str | None = None
     initialisation_sha256: str | None = None
+    initialisation_job: str | None = None  #: the job whose model it started from
+    start: SplitMetrics | None = None  #: the validation's metrics of that model, before the first step
     counts: SplitCounts
     optimizer: str
     seed: int | None = None
@@ -239,7 +241,9 @@ class InferenceResult(Record):
 
 
 class PackedResult(Record):
-    """The packing's answer: the result ZIP's size and checksum."""
+    """The packing's answer: the size and checksum of the result ZIP, and of the model in it where it has one."""
 
     bytes: int
     sha256: str
+    model_bytes: int | None = None
+    model_sha256: str | None = None

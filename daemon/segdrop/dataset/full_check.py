@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segdrop import child_runtime, durable, fingerprint, logs, weights_files
+from segdrop import child_runtime, durable, fingerprint, logs, pretrained
 from segdrop.codes import Code
 from segdrop.dataset import quick_check
 from segdrop.dataset.archive.source import Archive, Verification
@@ -15,8 +15,10 @@ from segdrop.dataset.quick_check import QuickCheck, RequestSources
 from segdrop.dataset.report import CheckReport
 from segdrop.dataset.samples import LabelledSample
 from segdrop.dataset.split import division
+from segdrop.errors import DataError
 from segdrop.request import TrainRequest
 from segdrop.spec import CheckSpec
+from segdrop.spool.kept_models import KeptModels
 
 if TYPE_CHECKING:
     from segdrop.dataset.interpretation import Interpretation
@@ -63,7 +65,8 @@ def check_archive(
     With ``skip_bad``, pairs that cannot be used are left out with warnings, if they are at most half of all.
     """
     started = time.monotonic()
-    sources = RequestSources(spec.sidecar, spec.sidecar_name, spec.defaults, spec.models_dir)
+    earlier = KeptModels.at(spec.outbox_dir, spec.done_dir)
+    sources = RequestSources(spec.sidecar, spec.sidecar_name, spec.defaults, spec.models_dir, earlier)
     found = quick_check.check(archive, sources, most_read_bytes=None)
     samples = _wanted(found)
     progress = ProgressFile(spec.progress_path, len(archive.names) + len(samples), stop)
@@ -83,24 +86,30 @@ def check_archive(
         durable.remove_tree(spec.cache_dir)
     report = _report(archive, found, verification, interpretation, changed=changed, seconds=time.monotonic() - started)
     if report.dataset is not None and isinstance(found.request, TrainRequest) and not found.request.force:
-        report = _fingerprinted(report, found.request, spec.weights_dirs)
+        report = _fingerprinted(report, found.request, spec.weights_dirs, earlier)
     return FullCheck(report, interpretation)
 
 
-def _fingerprinted(report: CheckReport, request: TrainRequest, dirs: list[Path]) -> CheckReport:
+def _fingerprinted(
+    report: CheckReport, request: TrainRequest, dirs: list[Path], earlier: KeptModels | None
+) -> CheckReport:
     """Returns the report with what an earlier result is recognised by, or as it is where that cannot be found out.
 
-    A file of weights that cannot be read is no fault of the data: the training will meet it again, and say so.
+    What cannot be read is no fault of the data, and an earlier model may be gone since the request was read: the
+    training will meet it again, and say so. What is the previous training is known when this one starts.
     """
-    if not dirs:
+    if not dirs or request.pretrained == pretrained.PREVIOUS:
         return report
     try:
-        state = weights_files.state(request.pretrained, request.architecture, dirs)
-        digest = weights_files.resolve(request.pretrained, request.architecture, dirs)
+        state = pretrained.state(request.pretrained, request.architecture, dirs, earlier)
+        start = pretrained.resolve(request.pretrained, request.architecture, earlier, None)
+        identity = start.identity(request.architecture, dirs)
     except OSError as error:
         logs.get().warning("weights.unreadable", file=error.filename, reason=error.strerror)
         return report
-    found = fingerprint.of(report.input_sha256, request.model_dump(mode="json"), digest)
+    except DataError:
+        return report
+    found = fingerprint.of(report.input_sha256, request.model_dump(mode="json"), identity)
     return report.model_copy(update={"fingerprint": found, "weights_state": state})
 
 

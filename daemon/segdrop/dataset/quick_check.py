@@ -9,18 +9,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from segdrop import regular_files
+from segdrop import pretrained, regular_files
 from segdrop import request as requests
 from segdrop.codes import Code
 from segdrop.dataset import class_names, layouts
 from segdrop.dataset.archive.source import Archive, MemberError
 from segdrop.dataset.archive.tree import Tree
 from segdrop.dataset.class_names import ClassNames
-from segdrop.dataset.classes.presets import PRESETS
+from segdrop.dataset.classes.mapping import unknown_preset
 from segdrop.dataset.samples import LabelledSample, Reading, is_image, labelled
 from segdrop.dataset.split import copies, division
 from segdrop.errors import DataError, Issue, has_fault
 from segdrop.request import DatasetRequest, EvaluateRequest, PredictRequest, Request, TrainRequest
+from segdrop.spool.kept_models import KeptModels
 
 #: the limit of the quick check for all annotation files together, which takes a few seconds
 QUICK_READ_BYTES = 1 << 25
@@ -30,12 +31,13 @@ _ABOUT_LISTS = frozenset({Code.CLASSES_CONTRADICTED, Code.CLASSES_INVALID})
 
 @dataclass(frozen=True, slots=True)
 class RequestSources:
-    """Tells what belongs to a ZIP from outside: its sidecar, and the operator's defaults and weights."""
+    """Tells what belongs to a ZIP from outside: its sidecar, the operator's defaults and weights, earlier models."""
 
     sidecar: Path | None
     sidecar_name: str | None
     defaults: Mapping[str, Any]
     models_dir: Path
+    earlier: KeptModels | None = None  #: models that the request may start from; ``None`` where there are none
 
 
 @dataclass(slots=True)
@@ -186,7 +188,7 @@ def _request(archive: Archive, tree: Tree, sources: RequestSources) -> tuple[Req
     if request is not None:
         issues += _preset_issues(request)
     if isinstance(request, TrainRequest):
-        issues += _weights_issues(request, sources.models_dir)
+        issues += pretrained.issues(request.pretrained, request.architecture, sources.models_dir, sources.earlier)
     return (None if has_fault(issues) else request), issues
 
 
@@ -207,22 +209,9 @@ def _embedded(archive: Archive, tree: Tree) -> tuple[tuple[str, Mapping[str, Any
     return (None if issues else (name, values)), issues
 
 
-def _weights_issues(request: TrainRequest, models_dir: Path) -> list[Issue]:
-    """Returns an issue where ``pretrained`` names a file that is not in the operator's folder."""
-    name = request.pretrained
-    if name in ("auto", "none"):
-        return []
-    if Path(name).name == name and (models_dir / name).is_file():
-        return []
-    return [Issue.of(Code.REQUEST_WEIGHTS_NOT_FOUND, f"`pretrained` is '{name}', and models/ has no such file")]
-
-
 def _preset_issues(request: Request) -> list[Issue]:
-    """Returns an issue where ``class_map`` is the name of a preset that does not exist."""
-    if not isinstance(request.class_map, str) or request.class_map in PRESETS:
-        return []
-    message = f"`class_map` is '{request.class_map}', which is no preset: there are {', '.join(PRESETS)}"
-    return [Issue.of(Code.REQUEST_INVALID_VALUE, message)]
+    issue = unknown_preset(request.class_map)
+    return [issue] if issue else []
 
 
 def _names(found: QuickCheck) -> ClassNames | None:

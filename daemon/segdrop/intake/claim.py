@@ -17,6 +17,7 @@ from segdrop.intake import names
 from segdrop.intake.copying import Copies
 from segdrop.intake.inbox import Arrival
 from segdrop.intake.settle import Stamp, stamp_of
+from segdrop.spool import kept_models
 from segdrop.spool.job import FileIdentity, Job, JobState
 from segdrop.spool.layout import ERROR_NAME, JobLayout, RootLayout
 from segdrop.spool.store import Store
@@ -38,10 +39,12 @@ def claim(store: Store, arrival: Arrival, priority: int, wall: datetime) -> Job 
         lambda job_id: Job(
             id=job_id,
             state=JobState.CLAIMED,
+            kind=arrival.kind,
             input_name=arrival.name,
             sidecar_name=arrival.sidecar_name,
             identity=observed.archive.identity,
             sidecar_identity=observed.sidecar.identity if observed.sidecar else None,
+            owner_uid=observed.archive.uid,
             priority=priority,
             cache_bytes=arrival.quick_check.cache_bytes if arrival.quick_check else 0,
             is_slow=arrival.quick_check.is_slow if arrival.quick_check else False,
@@ -148,10 +151,15 @@ def _kept(layout: RootLayout, job_id: str) -> _Kept | None:
     archives = [path for path in folder.iterdir() if path.suffix.lower() == ".zip"] if folder else []
     if folder is None or len(archives) != 1:
         return None
-    sidecar = next((p for p in folder.iterdir() if p.suffix.lower() == ".json" and p.name != ERROR_NAME), None)
+    sidecar = next((path for path in folder.iterdir() if _is_request(path)), None)
     kept = _Kept(job_id, archives[0], sidecar)
     is_regular = all(identity_of(path) for path in (kept.archive, kept.sidecar) if path is not None)
     return kept if is_regular else None  # else a link was put in its place
+
+
+def _is_request(path: Path) -> bool:
+    """Whether a file that is kept of a job is its request: our own answers and records lie beside it."""
+    return path.suffix.lower() == ".json" and path.name != ERROR_NAME and not kept_models.is_record(path)
 
 
 def _retry_of(store: Store, kept: _Kept, source: Path, wall: datetime) -> Job:
@@ -166,6 +174,7 @@ def _retry_of(store: Store, kept: _Kept, source: Path, wall: datetime) -> Job:
             sidecar_name=kept.sidecar.name if kept.sidecar else None,
             identity=stamp_of(source.lstat()).identity,
             sidecar_identity=identity_of(kept.sidecar) if kept.sidecar else None,
+            owner_uid=kept.archive.lstat().st_uid,
             priority=0,
             arrival_ns=kept.archive.lstat().st_ctime_ns,
             claimed_at=wall.timestamp(),

@@ -15,6 +15,7 @@ from segdrop.dataset.report import CacheIndex
 from segdrop.results import predict_script, readme
 from segdrop.results.result import Result, TrainResult, load
 from segdrop.spec import PackageSpec
+from segdrop.spool.kept_models import MODEL_NAME
 
 _BLOCK_BYTES = 1 << 20
 #: Suffixes of artifacts that do not compress.
@@ -26,11 +27,20 @@ _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def pack(spec: PackageSpec) -> None:
-    """Writes ``result_zip_path``, then ``package_path`` with the size and SHA-256 of the ZIP."""
+    """Writes ``result_zip_path``, then ``package_path`` with the size and SHA-256 of the ZIP, and of its model."""
     result = load(spec.summary_path)
     durable.write(spec.result_zip_path, lambda stream: _write_zip(stream, spec, result))
     digest, size = _digest(spec.result_zip_path)
-    durable.write_json(spec.package_path, PackedResult(bytes=size, sha256=digest).to_json())
+    packed = PackedResult(bytes=size, sha256=digest, **_model(spec))
+    durable.write_json(spec.package_path, packed.to_json())
+
+
+def _model(spec: PackageSpec) -> dict[str, Any]:
+    """Returns the size and SHA-256 of the model, by which a later job that starts from it makes sure of it."""
+    if (path := spec.artifacts.get(MODEL_NAME)) is None:
+        return {}
+    digest, size = _digest(path)
+    return {"model_bytes": size, "model_sha256": digest}
 
 
 def _write_zip(stream: Any, spec: PackageSpec, result: Result) -> None:  # noqa: ANN401  (a binary stream)

@@ -20,6 +20,7 @@ from segdrop.results.result import (
     TrainTiming,
 )
 from segdrop.spool.job import Job, Outcome
+from segdrop.spool.kept_models import KeptModel, input_key
 
 #: The answer of the child that did the task's own work.
 Answer = TrainingResult | InferenceResult
@@ -131,6 +132,25 @@ def _deviations(asked: TrainRequest | None, done: TrainRequest | None, job: Job)
         return []
     message = f"batch_size is {done.batch_size}, and {asked.batch_size} was asked: memory did not suffice for that"
     return [Issue.of(Code.TRAIN_BATCH_HALVED, message)]
+
+
+def kept_model(result: Result, job: Job, package: PackedResult, now: float) -> KeptModel | None:
+    """Returns the record of the model of a job that succeeded; ``None`` where it has made no model."""
+    if not isinstance(result, TrainResult) or result.request is None or result.dataset is None:
+        return None
+    if package.model_sha256 is None or package.model_bytes is None:  # packed by an older version
+        return None
+    return KeptModel(
+        job=job.id,
+        sha256=package.model_sha256,
+        bytes=package.model_bytes,
+        architecture=result.request.architecture,
+        classes=result.dataset.classes,
+        input_key=input_key(job.input_name),
+        owner_uid=job.owner_uid,
+        finished_at=now,
+        is_sanity=result.request.mode == "sanity",
+    )
 
 
 def with_result(result: Result, name: str, package: PackedResult) -> Result:

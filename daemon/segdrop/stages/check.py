@@ -63,6 +63,7 @@ class Check:
         settings, layout, files = self.context.settings, self.context.store.layout, self.context.store.files(job)
         return CheckSpec(
             job=job.id,
+            kind=job.kind,
             archive=files.input,
             name=job.input_name,
             sidecar=files.sidecar if files.sidecar.exists() else None,
@@ -76,7 +77,10 @@ class Check:
             error_path=files.error,
             lock_path=files.lock,
             weights_dirs=search_dirs(layout.models),
+            outbox_dir=self.context.earlier.outbox,
+            done_dir=self.context.earlier.done,
             pairs_path=files.pairs,
+            default_model=settings.inference.default_model,
         )
 
     def _checked(self, job: Job, report: CheckReport, wall: datetime) -> Job:

@@ -20,6 +20,7 @@ from segdrop.results import summary
 from segdrop.results.result import Result
 from segdrop.spec import PackageSpec
 from segdrop.spool.job import Job, JobState, Outcome
+from segdrop.spool.kept_models import MODEL_NAME
 from segdrop.spool.layout import JobLayout
 from segdrop.stages import children
 from segdrop.stages.conclude import compose, tell_crash, try_again
@@ -59,7 +60,10 @@ class Package:
         result = children.read(self.context, job, end, self.name, answered=package is not None)
         match result.ending:
             case Ending.FINISHED if package is not None:
-                whole = summary.with_result(_composed(files), f"{job.id}.zip", package)
+                composed = _composed(files)
+                if model := summary.kept_model(composed, job, package, wall.timestamp()):
+                    durable.write_json(files.kept_model, model.to_json())
+                whole = summary.with_result(composed, f"{job.id}.zip", package)
                 durable.write_json(files.outcome, whole.to_json())
                 return self.context.store.transition(job, JobState.CONCLUDED, outcome=Outcome.SUCCEEDED)
             case Ending.STOPPED:
@@ -98,6 +102,6 @@ def artifacts(files: JobLayout) -> dict[str, Path]:
     kept = sorted(files.checkpoints.glob("*.pth"))
     return {
         "history.csv": files.history,
-        "model.pth": files.model,
+        MODEL_NAME: files.model,
         **{f"{files.checkpoints.name}/{path.name}": path for path in kept},
     }
