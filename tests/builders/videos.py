@@ -38,7 +38,11 @@ def write_video(
         stream.codec_context.max_b_frames = 0
         if turned is not None:
             stream.set_display_rotation(turned)
-        sound = container.add_stream("aac" if path.suffix != ".webm" else "libopus", rate=48_000, layout="mono") if audio else None
+        sound = (
+            container.add_stream("aac" if path.suffix != ".webm" else "libopus", rate=48_000, layout="mono")
+            if audio
+            else None
+        )
         for number in range(count):
             frame = av.VideoFrame.from_ndarray(picture(number, size), "rgb24")
             frame.pts, frame.time_base = (times or range(count))[number], Fraction(1, RATE)

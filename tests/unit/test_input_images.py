@@ -1,6 +1,5 @@
 """Images as files and in ZIPs, as an input of a prediction: decoded as for training, nothing lost, nothing invented."""
 
-import os
 import zipfile
 from pathlib import Path
 
@@ -191,6 +190,6 @@ def test_an_unsafe_zip_is_refused_as_by_the_check(tmp_path: Path) -> None:
 
 def test_a_link_in_place_of_an_image_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "secret.png").write_bytes(encoded(COLOUR))
-    os.symlink(tmp_path / "secret.png", tmp_path / "a.png")
+    (tmp_path / "a.png").symlink_to(tmp_path / "secret.png")
     with pytest.raises(OSError, match="symbolic link"):
         ImageFile(tmp_path / "a.png", "a.png", limits())
