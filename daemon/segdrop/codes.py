@@ -256,6 +256,12 @@ class Code(StrEnum):
         "The request asks for a GPU, and the training process has none that it can use.",
         'Use `auto` or `cpu`, or ask the operator: docs/operators.md, "With a GPU".',
     )
+    REQUEST_NEEDS_PREDICT = (
+        "request.needs_predict",
+        Severity.FAULT,
+        "An image, a video or a JSON file of images came without a request for a prediction: it can only be predicted.",
+        'Put NAME.json with {"task": "predict", "model": "..."} beside it; pack a dataset as a ZIP.',
+    )
     REQUEST_NEAR_MISS = (
         "request.near_miss",
         Severity.WARNING,
@@ -587,8 +593,8 @@ class Code(StrEnum):
     CLASSES_MAP_UNKNOWN = (
         "classes.map_unknown",
         Severity.FAULT,
-        "`class_map` names a class that the dataset does not have.",
-        "Use the names (or mask values) that `segdrop check` prints.",
+        "`class_map` names a class that the dataset or the model does not have, or leaves none.",
+        "Use the names (or mask values) that `segdrop check` prints; for a model those of `segdrop models`.",
     )
     CLASSES_ALIKE = (
         "classes.alike",
@@ -726,8 +732,8 @@ class Code(StrEnum):
     MODEL_NOT_FOUND = (
         "model.not_found",
         Severity.FAULT,
-        "There is no such earlier model: no such job, a job without a model, or one whose result or record is gone.",
-        "Name a job whose result is in `outbox/`; `segdrop jobs` lists them.",
+        "There is no such model: nothing in `models/`, no such job, a job without a model, or its result is gone.",
+        "Name a model that `segdrop models` lists, or a job whose result is in `outbox/`.",
     )
     MODEL_CHANGED = (
         "model.changed",
@@ -818,6 +824,66 @@ class Code(StrEnum):
         Severity.NOTE,
         "No pretrained weights were found: the model starts from random weights.",
         "`segdrop models fetch deeplabv3_resnet50` once, as the operator: results improve a lot.",
+    )
+    OUTPUT_NEEDS_VIDEO = (
+        "output.needs_video",
+        Severity.FAULT,
+        "`outputs` has a kind that is made of a video's frames, and the input is no video.",
+        "Leave it out, or drop the video itself (mp4, mov, avi, mkv); images have `overlay`, `masks` and `colour`.",
+    )
+    OUTPUT_EXTRA_MISSING = (
+        "output.extra_missing",
+        Severity.FAULT,
+        "A kind of output needs an optional package, which is not installed on this machine.",
+        "Ask the operator to run the `pip install` that the message names, or leave the kind out of `outputs`.",
+    )
+    OUTPUT_NO_SOUND = (
+        "output.no_sound",
+        Severity.WARNING,
+        "The video's sound could not be copied: the overlaid video has none.",
+        "Convert the source (`ffmpeg -i IN -c:v libx264 -c:a aac OUT.mp4`) and drop it again, if sound is needed.",
+    )
+    OUTPUT_VIDEO_CODEC = (
+        "output.video_codec",
+        Severity.NOTE,
+        "No encoder for H.264 is installed: the overlaid video is MPEG-4, which browsers do not play.",
+        "Play it with VLC or mpv; or ask the operator to install PyAV's own wheel, which brings the encoder.",
+    )
+    MODEL_UNSAFE = (
+        "model.unsafe",
+        Severity.FAULT,
+        "Opening the model could run a program or read other files: a pickle, weights elsewhere. It was not opened.",
+        "Save the model as safetensors (`save_pretrained`) or ONNX, and put that into `models/`.",
+    )
+    MODEL_UNSUPPORTED = (
+        "model.unsupported",
+        Severity.FAULT,
+        "The model is of a kind that is not read here, or needs what is not read here.",
+        "Export it as ONNX, which every framework can write (TensorFlow and Keras: tf2onnx).",
+    )
+    MODEL_INVALID = (
+        "model.invalid",
+        Severity.FAULT,
+        "The model is of a kind that is read, and is damaged, incomplete, or does not fit its own description.",
+        "Copy it again, whole; if it is whole, export it again.",
+    )
+    MODEL_NO_CLASSES = (
+        "model.no_classes",
+        Severity.FAULT,
+        "Nothing says what the classes of the model are called, or there are more or fewer names than classes.",
+        "Put NAME.labels.txt beside the model NAME.onnx: one class name a line, in the order of the model's outputs.",
+    )
+    MODEL_NOT_INSTALLED = (
+        "model.not_installed",
+        Severity.FAULT,
+        "Models of this kind need an optional package that is not installed.",
+        "Ask the operator to install it: `pip install 'segdrop[transformers]'` or `pip install 'segdrop[onnx]'`.",
+    )
+    MODEL_ASSUMED = (
+        "model.assumed",
+        Severity.WARNING,
+        "The model does not say how its input is made, or what its output means, and the usual was assumed.",
+        "Look at the overlays; if they are wrong, state it: preprocessor_config.json or the model's metadata.",
     )
     # environment and spool
     DISK_LOW = (

@@ -109,6 +109,9 @@ class LimitSettings(Section):
         35_651_584,
         description="Pixels of one frame; 8K, the most of level 6.2 of H.264 and HEVC, whose decoders keep 16 frames.",
     )
+    max_output_bytes: Bytes = Field(
+        20 * _GIB, description="Size of all files of one result together, before they are packed."
+    )
 
     def for_child(self) -> spec.Limits:
         """Returns the limits that the child which reads a ZIP has to keep itself."""
@@ -132,6 +135,17 @@ class TrainingSettings(Section):
     )
     max_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
         3, description="How often training is started without coming further, before the job fails."
+    )
+
+
+class InferenceSettings(Section):
+    """What is predicted with where no request says it."""
+
+    default_model: str = Field(
+        "",
+        max_length=200,
+        description="Model of images, videos and JSON files that come without a request: a job id, or a name in "
+        "models/; empty: they wait for a request.",
     )
 
 
@@ -176,6 +190,7 @@ class Settings(BaseSettings):
     queue: QueueSettings = QueueSettings()
     limits: LimitSettings = LimitSettings()
     training: TrainingSettings = TrainingSettings()
+    inference: InferenceSettings = InferenceSettings()
     retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()
     defaults: dict[str, Any] = Field({}, description="Request keys, with the value where a request has none.")

@@ -5,7 +5,6 @@ another machine that sees the share elsewhere; what lies outside the root has it
 """
 
 import os
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -18,6 +17,7 @@ from pydantic import (
     ValidationInfo,
 )
 
+from segdrop.input_kinds import InputKind
 from segdrop.request import EvaluateRequest, PredictRequest, TrainRequest
 
 
@@ -52,7 +52,7 @@ class Spec(BaseModel):
 
 
 class Limits(Spec):
-    """Caps on what a ZIP may hold and on the process that reads it. Caps on bytes count what is really read."""
+    """Caps on what an input may hold and on the process that reads it. Caps on bytes count what is really read."""
 
     max_archive_bytes: int
     max_extracted_bytes: int
@@ -66,23 +66,15 @@ class Limits(Spec):
     max_json_images: int
     max_video_frames: int
     max_video_pixels: int
-
-
-class InputKind(StrEnum):
-    """The kinds of file that images to predict come in."""
-
-    IMAGE = "image"
-    ARCHIVE = "archive"  #: a ZIP of images, in folders or not
-    JSON = "json"  #: ``{"image_names": [...], "images": [base64, ...]}``
-    VIDEO = "video"
-    PAIRS = "pairs"  #: images with their truth, as the check of an evaluation leaves them
+    max_output_bytes: int  #: of all files of a result together
 
 
 class QuickCheckItem(Spec):
-    """One ZIP for the cheap check. ``key`` names it in the answer."""
+    """One input for the cheap check. ``key`` names it in the answer."""
 
     key: str
-    archive: SpecPath
+    kind: InputKind = InputKind.ARCHIVE
+    archive: SpecPath  #: the input, of whatever kind
     name: str  #: the name people know it by
     sidecar: SpecPath | None = None
     sidecar_name: str | None = None
@@ -90,6 +82,8 @@ class QuickCheckItem(Spec):
 
 class QuickCheckSpec(Spec):
     """Cheap checks, one after the other: end record, directory, request, layout, names. No pixels.
+
+    ``default_model`` is the operator's, for inputs other than ZIPs that come without a request; empty: none.
 
     Answer: ``answer_path``, one line of JSON per item in order (``segdrop.dataset.report.QuickReport``).
     """
@@ -102,17 +96,19 @@ class QuickCheckSpec(Spec):
     done_dir: SpecPath | None = None
     answer_path: SpecPath
     error_path: SpecPath
+    default_model: str = ""
 
 
 class CheckSpec(Spec):
-    """The full check of one ZIP: every byte read, every pixel decoded, the cache built.
+    """The full check of one input: every byte read, every pixel decoded, the cache built.
 
     The answers are ``report_path`` (``segdrop.dataset.report.CheckReport``), ``cache_dir`` where there is no fault, and
     in ``samples_dir``, which exists, overlays to look at where truth can be read.
     """
 
     job: str | None
-    archive: SpecPath
+    kind: InputKind = InputKind.ARCHIVE
+    archive: SpecPath  #: the input, of whatever kind
     name: str
     sidecar: SpecPath | None
     sidecar_name: str | None
@@ -129,6 +125,7 @@ class CheckSpec(Spec):
     outbox_dir: SpecPath | None = None  #: with ``done_dir``: where models of earlier jobs are; None: there are none
     done_dir: SpecPath | None = None
     pairs_path: SpecPath | None = None  #: where an evaluation's pairs are left, in the canonical layout
+    default_model: str = ""  #: the operator's, for an input other than a ZIP without a request; empty: none
 
 
 class ConvertSpec(CheckSpec):

@@ -20,7 +20,8 @@ from segdrop.dataset.unlabelled.item import Item, SkippedItem
 from segdrop.dataset.unlabelled.sources import open_source
 from segdrop.errors import CorruptError, DataError, StoppedError
 from segdrop.inference.decoding import Decoder
-from segdrop.spec import ConvertSpec, DecodeOrder, DecodeSpec, InputKind
+from segdrop.input_kinds import InputKind
+from segdrop.spec import ConvertSpec, DecodeOrder, DecodeSpec
 
 PICTURES = [
     np.random.default_rng(number).integers(0, 256, (20, 30 + number, 3)).astype(np.uint8) for number in range(6)

@@ -15,7 +15,7 @@ from segdrop.dataset.unlabelled.image_files import ImageArchive, ImageFile
 from segdrop.dataset.unlabelled.item import Item, SkippedItem
 from segdrop.dataset.unlabelled.survey import named_images, survey
 from segdrop.errors import DataError
-from segdrop.spec import InputKind
+from segdrop.input_kinds import InputKind
 
 RANDOM = np.random.default_rng(0)
 COLOUR = RANDOM.integers(0, 256, (20, 30, 3)).astype(np.uint8)

@@ -17,7 +17,8 @@ from segdrop.dataset.unlabelled.item import Item, SkippedItem
 from segdrop.dataset.unlabelled.json_images import JsonImages, from_base64
 from segdrop.dataset.unlabelled.json_reader import JsonReader, JsonStreamError
 from segdrop.dataset.unlabelled.survey import survey
-from segdrop.spec import InputKind, Limits
+from segdrop.input_kinds import InputKind
+from segdrop.spec import Limits
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (8, 9, 3)).astype(np.uint8)
 PNG = encoded(PICTURE)

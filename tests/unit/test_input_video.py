@@ -12,7 +12,7 @@ from segdrop.dataset.unlabelled.item import Item, SkippedItem
 from segdrop.dataset.unlabelled.survey import InputSurvey, survey
 from segdrop.dataset.unlabelled.video import Video
 from segdrop.errors import DataError
-from segdrop.spec import InputKind
+from segdrop.input_kinds import InputKind
 
 av = pytest.importorskip("av")
 from builders.videos import picture, write_sound, write_video  # noqa: E402  (they need PyAV)

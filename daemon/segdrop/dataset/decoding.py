@@ -19,8 +19,9 @@ from segdrop.dataset.unlabelled.item import Item, SkippedItem
 from segdrop.dataset.unlabelled.source import Source
 from segdrop.dataset.unlabelled.sources import open_source
 from segdrop.errors import CorruptError, StoppedError
+from segdrop.input_kinds import InputKind
 from segdrop.regular_files import NotRegularError
-from segdrop.spec import DecodeSpec, InputKind
+from segdrop.spec import DecodeSpec
 
 #: Processor time for one image, or for one frame with what it rests on. The largest images that are allowed take a few
 #: seconds; what takes minutes is made to. The number of images is limited elsewhere.

@@ -26,7 +26,8 @@ from segdrop.execution.outcome import Ending
 from segdrop.execution.output import last_words, tail
 from segdrop.execution.piped import PipedChild
 from segdrop.execution.runner import Cause, Command, End
-from segdrop.spec import DecodeOrder, DecodeSpec, InputKind
+from segdrop.input_kinds import InputKind
+from segdrop.spec import DecodeOrder, DecodeSpec
 
 NUM_SLOTS = 3
 #: Time for one image while the model waits for it, and until the first one is begun, on a machine that has other things

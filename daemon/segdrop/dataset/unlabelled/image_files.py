@@ -17,8 +17,9 @@ from segdrop.dataset.unlabelled.item import Item, SkippedItem
 from segdrop.dataset.unlabelled.source import Begin, untold
 from segdrop.dataset.unlabelled.stems import readable, stems
 from segdrop.errors import DataError, Issue
+from segdrop.input_kinds import InputKind
 from segdrop.request import EMBEDDED_NAME
-from segdrop.spec import InputKind, Limits
+from segdrop.spec import Limits
 
 _LEFT_OUT = "it was left out"
 

@@ -3,7 +3,7 @@
 import re
 
 from segdrop.dataset.samples import IMAGE_EXTENSIONS, extension
-from segdrop.spec import InputKind
+from segdrop.input_kinds import InputKind
 
 #: extensions of the containers that are read, see ``video.CONTAINERS``
 VIDEO_EXTENSIONS = frozenset(

@@ -7,7 +7,8 @@ from segdrop.dataset.unlabelled.image_files import ImageArchive, ImageFile
 from segdrop.dataset.unlabelled.json_images import JsonImages
 from segdrop.dataset.unlabelled.source import Source
 from segdrop.dataset.unlabelled.video import Video
-from segdrop.spec import InputKind, Limits
+from segdrop.input_kinds import InputKind
+from segdrop.spec import Limits
 
 
 def open_source(path: Path, name: str, kind: InputKind, limits: Limits, deep_range: DeepRange | None = None) -> Source:

@@ -13,8 +13,9 @@ from segdrop.dataset.unlabelled.image_files import ImageFile, image_members, oth
 from segdrop.dataset.unlabelled.json_images import JsonImages
 from segdrop.dataset.unlabelled.video import Video
 from segdrop.errors import DataError, Issue
+from segdrop.input_kinds import InputKind
 from segdrop.record import Record
-from segdrop.spec import InputKind, Limits
+from segdrop.spec import Limits
 
 _CHANNELS = 3
 #: which values of more than 8 bits become black and white is the model's matter; here any will do
