@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from builders import limits
+from segdrop.dataset.report import InputSurvey
 from segdrop.dataset.unlabelled.item import Item, SkippedItem
-from segdrop.dataset.unlabelled.survey import InputSurvey, survey
+from segdrop.dataset.unlabelled.survey import survey
 from segdrop.dataset.unlabelled.video import Video
 from segdrop.errors import DataError
 from segdrop.input_kinds import InputKind
