@@ -24,8 +24,6 @@ class ModelFile:
     kind: ModelKind
     path: Path  #: a file, or a folder
     origin: str  #: where it comes from, for people
-    member: str | None = (
-        None  #: of a folder or ZIP: the file that is the model, or the folder in a ZIP
-    )
+    member: str | None = None  #: of a folder or ZIP: the file that is the model, or the folder in a ZIP
     kept: KeptModel | None = None  #: of a job: what is on record of its model
     earlier: KeptModels | None = None  #: of a job: the models that it is one of
