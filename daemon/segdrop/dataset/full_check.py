@@ -1,12 +1,14 @@
 """The full check of a ZIP, in this order: its directory, request, layout, every byte, then every pixel."""
 
+import hashlib
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-from segdrop import child_runtime, durable, fingerprint, logs, pretrained
+from segdrop import child_runtime, durable, fingerprint, logs, pretrained, regular_files
 from segdrop.codes import Code
 from segdrop.dataset import quick_check
 from segdrop.dataset.archive.source import Archive, Verification
@@ -15,7 +17,7 @@ from segdrop.dataset.quick_check import QuickCheck, RequestSources
 from segdrop.dataset.report import CheckReport
 from segdrop.dataset.samples import LabelledSample
 from segdrop.dataset.split import division
-from segdrop.errors import DataError
+from segdrop.errors import DataError, StoppedError
 from segdrop.request import TrainRequest
 from segdrop.spec import CheckSpec
 from segdrop.spool.kept_models import KeptModels
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from segdrop.dataset.interpretation import Interpretation
 
 _DAMAGED = Code.ARCHIVE_CORRUPT
+_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,40 @@ def check(spec: CheckSpec, stop: child_runtime.StopFlag, and_then: AndThen | Non
         if and_then is not None:
             and_then(archive, result)
         return result.report
+
+
+def check_other(spec: CheckSpec, stop: child_runtime.StopFlag) -> CheckReport:
+    """Check the request of an input other than a ZIP, and read the input once; what is in it, its decoding finds."""
+    started = time.monotonic()
+    earlier = KeptModels.at(spec.outbox_dir, spec.done_dir)
+    sources = RequestSources(
+        spec.sidecar, spec.sidecar_name, spec.defaults, spec.models_dir, earlier, spec.default_model
+    )
+    found = quick_check.check_other(sources, spec.name)
+    with regular_files.open_binary(spec.archive) as stream:
+        before = os.fstat(stream.fileno())
+        sha256 = _sha256_unless_stopped(stream, stop)
+        after = os.fstat(stream.fileno())
+    return CheckReport(
+        input_bytes=after.st_size,
+        input_sha256=sha256,
+        changed_while_read=(before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns),
+        request=found.request,
+        issues=found.issues,
+        dataset=None,
+        peak_rss_bytes=child_runtime.peak_rss_bytes(),
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _sha256_unless_stopped(stream: BinaryIO, stop: child_runtime.StopFlag) -> str:
+    """Returns the SHA-256 of a file, in hexadecimal. Raises StoppedError once the process was asked to stop."""
+    digest = hashlib.sha256()
+    while block := stream.read(_BLOCK_BYTES):
+        if stop:
+            raise StoppedError
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def check_archive(

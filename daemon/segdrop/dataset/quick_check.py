@@ -16,7 +16,7 @@ from segdrop.dataset import class_names, layouts
 from segdrop.dataset.archive.source import Archive, MemberError
 from segdrop.dataset.archive.tree import Tree
 from segdrop.dataset.class_names import ClassNames
-from segdrop.dataset.classes.presets import PRESETS
+from segdrop.dataset.classes.mapping import unknown_preset
 from segdrop.dataset.samples import LabelledSample, Reading, is_image, labelled
 from segdrop.dataset.split import copies, division
 from segdrop.errors import DataError, Issue, has_fault
@@ -31,13 +31,14 @@ _ABOUT_LISTS = frozenset({Code.CLASSES_CONTRADICTED, Code.CLASSES_INVALID})
 
 @dataclass(frozen=True, slots=True)
 class RequestSources:
-    """Tells what belongs to a ZIP from outside: its sidecar, the operator's defaults and weights, earlier models."""
+    """Tells what belongs to an input from outside: its sidecar, the operator's defaults and weights, earlier models."""
 
     sidecar: Path | None
     sidecar_name: str | None
     defaults: Mapping[str, Any]
     models_dir: Path
     earlier: KeptModels | None = None  #: models that the request may start from; ``None`` where there are none
+    default_model: str = ""  #: the operator's, for inputs other than ZIPs that come without a request; empty: none
 
 
 @dataclass(slots=True)
@@ -64,6 +65,21 @@ class QuickCheck:
         height, width = self.request.image_size
         pairs = len(self.samples) if self.reading is not None else self.most_pairs
         return 4 * height * width * min(pairs, self.request.max_images or pairs)
+
+
+def check_other(sources: RequestSources, name: str) -> QuickCheck:
+    """Check the request of an input other than a ZIP; nothing of the input itself is read.
+
+    ``name`` is the one that people know the input by.
+    """
+    defaults = dict(sources.defaults)
+    if sources.default_model:
+        defaults = {"model": sources.default_model, **defaults, "task": "predict"}
+    request, issues = _resolved(replace(sources, defaults=defaults), None)
+    if request is not None and not isinstance(request, PredictRequest):
+        message = f'{name} can only be predicted, and its task is "{request.task}"'
+        issues = [Issue.of(Code.REQUEST_NEEDS_PREDICT, message, files=[name])]
+    return QuickCheck(request=None if has_fault(issues) else request, issues=issues)
 
 
 class _EnoughError(Exception):
@@ -176,6 +192,16 @@ def _are_spelt_alike(names: Sequence[str], one: int, other: int) -> bool:
 def _request(archive: Archive, tree: Tree, sources: RequestSources) -> tuple[Request | None, list[Issue]]:
     """Returns the request from defaults, ZIP and sidecar, with the issues of all three."""
     embedded, issues = _embedded(archive, tree)
+    request, problems = _resolved(sources, embedded)
+    issues += problems
+    return (None if has_fault(issues) else request), issues
+
+
+def _resolved(
+    sources: RequestSources, embedded: tuple[str, Mapping[str, Any]] | None
+) -> tuple[Request | None, list[Issue]]:
+    """Returns the request from defaults, what the ZIP says and the sidecar, with the issues of the last."""
+    issues: list[Issue] = []
     sidecar = None
     if sources.sidecar is not None:
         name = sources.sidecar_name or sources.sidecar.name
@@ -210,11 +236,8 @@ def _embedded(archive: Archive, tree: Tree) -> tuple[tuple[str, Mapping[str, Any
 
 
 def _preset_issues(request: Request) -> list[Issue]:
-    """Returns an issue where ``class_map`` is the name of a preset that does not exist."""
-    if not isinstance(request.class_map, str) or request.class_map in PRESETS:
-        return []
-    message = f"`class_map` is '{request.class_map}', which is no preset: there are {', '.join(PRESETS)}"
-    return [Issue.of(Code.REQUEST_INVALID_VALUE, message)]
+    issue = unknown_preset(request.class_map)
+    return [issue] if issue else []
 
 
 def _names(found: QuickCheck) -> ClassNames | None:

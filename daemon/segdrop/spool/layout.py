@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segdrop.child_runtime import BEGUN_NAME
+from segdrop.input_kinds import claimed_name
 
 SENTINEL_NAME = ".segdrop-root"
 #: in failed/<job>/, beside the input and its sidecar: why
@@ -127,9 +128,9 @@ class RootLayout:
         """All folders of the root that people know."""
         return (self.inbox, self.work, self.outbox, self.failed, self.done, self.models)
 
-    def job(self, job_id: str) -> "JobLayout":
-        """Returns the files of a job at work."""
-        return JobLayout(self.work / job_id)
+    def job(self, job_id: str, input_name: str = "") -> "JobLayout":
+        """Returns the files of a job at work. Without ``input_name``, as people named it, its input counts as a ZIP."""
+        return JobLayout(self.work / job_id, claimed_name(input_name))
 
     def kept_model(self, job_id: str) -> Path:
         """Returns the path of the record of a job's model."""
@@ -149,6 +150,7 @@ class JobLayout:
     """The files of one job, in ``work/<job>/``. Each has one writer."""
 
     folder: Path
+    claimed_name: str = "input.zip"
 
     # written by the daemon
     @property
@@ -159,7 +161,7 @@ class JobLayout:
     @property
     def input(self) -> Path:
         """Input of the job, as it was claimed."""
-        return self.folder / "input.zip"
+        return self.folder / self.claimed_name
 
     @property
     def sidecar(self) -> Path:

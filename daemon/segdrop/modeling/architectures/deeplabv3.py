@@ -59,6 +59,11 @@ class DeepLabV3(SegmentationModel):
         """The four stages of the ResNet, the stem being part of the first."""
         return [[self.network.get_submodule(name) for name in stage] for stage in _STAGES]
 
+    @property
+    def class_tensors(self) -> frozenset[str]:
+        """Weights and biases of the last convolution of both heads."""
+        return frozenset(name for name in self.network.state_dict() if name.startswith(_LAST_CONVOLUTIONS))
+
     def set_output_stride(self, stride: int) -> None:
         """Switches to 8, as built and published, or 16: the deepest features at half the resolution, half atrous rates.
 

@@ -57,6 +57,11 @@ class SegmentationModel(nn.Module, ABC):
     def stages(self) -> Sequence[Sequence[nn.Module]]:
         """The modules of the encoder by stage, in the order of the forward pass. The first ones can be frozen."""
 
+    @property
+    @abstractmethod
+    def class_tensors(self) -> frozenset[str]:
+        """Names of the network's tensors that have a row for each class: those of the layers that give the logits."""
+
     @abstractmethod
     def set_output_stride(self, stride: int) -> None:
         """Switches to one of the ``output_strides`` of the catalog, which changes no weight."""
