@@ -20,7 +20,7 @@ from segdrop.inference.outputs.protocol import Output, Setting
 from segdrop.inference.outputs.review import Review
 from segdrop.inference.outputs.summary import Summary
 from segdrop.inference.outputs.video import OverlaidVideo
-from segdrop.spec import InputKind
+from segdrop.input_kinds import InputKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ _DEFAULTS: dict[InputKind, tuple[str, ...]] = {
     InputKind.ARCHIVE: ("masks", "colour", "overlay"),
     InputKind.JSON: ("masks", "colour", "overlay", "json"),
     InputKind.VIDEO: ("video",),
-    InputKind.DATASET: (),
+    InputKind.PAIRS: (),
 }
 
 
