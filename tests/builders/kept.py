@@ -25,7 +25,7 @@ def keep(
     **changes: Any,
 ) -> KeptModel:
     """A succeeded training; the later its number, the later it finished."""
-    job = job_id(number)
+    job = changes.get("job", job_id(number))
     values: dict[str, Any] = {
         "job": job,
         "sha256": hashlib.sha256(model).hexdigest(),

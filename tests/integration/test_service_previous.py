@@ -58,17 +58,6 @@ def test_same_zip_with_previous_is_trained_on_each_time_from_the_model_before(ro
     assert unknown["dataset"] is None, "no pixel was looked at"
 
 
-def test_request_that_is_called_like_the_record_is_kept_beside_it_and_retried_with(root: Root, good: Path) -> None:
-    with root.daemon():
-        first = ask(root, good, {"force": True, "level": 2}, name="model.zip")
-        folder = root.layout.done / first["job"]
-        assert sorted(path.name for path in folder.iterdir()) == ["model.json", "model.zip", "request.json"]
-        (root.layout.inbox / f"{first['job']}.retry").touch()
-        wait_until(lambda: len(answers(root)) == 2, "the retry")
-    (again,) = [answer for answer in answers(root).values() if answer.get("retry_of") == first["job"]]
-    assert (again["status"], again["request"]["level"]) == ("succeeded", 2)
-
-
 def test_foreground_training_goes_on_from_a_model_of_the_root(root: Root, good: Path, tmp_path: Path) -> None:
     with root.daemon():
         first = ask(root, good, {})
