@@ -256,6 +256,12 @@ class Code(StrEnum):
         "The request asks for a GPU, and the training process has none that it can use.",
         'Use `auto` or `cpu`, or ask the operator: docs/operators.md, "With a GPU".',
     )
+    REQUEST_NEEDS_PREDICT = (
+        "request.needs_predict",
+        Severity.FAULT,
+        "An image, a video or a JSON file of images came without a request for a prediction: it can only be predicted.",
+        'Put NAME.json with {"task": "predict", "model": "..."} beside it; pack a dataset as a ZIP.',
+    )
     REQUEST_NEAR_MISS = (
         "request.near_miss",
         Severity.WARNING,
@@ -728,6 +734,12 @@ class Code(StrEnum):
         Severity.FAULT,
         "There is no such model: nothing in `models/`, no such job, a job without a model, or its result is gone.",
         "Name a model that `segdrop models` lists, or a job whose result is in `outbox/`.",
+    )
+    MODEL_NOT_NAMED = (
+        "model.not_named",
+        Severity.FAULT,
+        "A request to predict or to evaluate names no model, and the operator has set no `inference.default_model`.",
+        "Set `model`: a job's id, `previous`, or a name in `models/` (`segdrop models` lists all).",
     )
     MODEL_CHANGED = (
         "model.changed",

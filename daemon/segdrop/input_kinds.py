@@ -28,7 +28,7 @@ IMAGE_SUFFIXES = frozenset(
 VIDEO_SUFFIXES = frozenset(
     {
         *("mp4", "m4v", "mov", "qt", "3gp", "3g2", "avi", "divx", "mkv", "webm", "wmv", "asf"),
-        *("mpg", "mpeg", "m2v", "mpe", "mts", "m2ts", "flv", "f4v", "ogv"),
+        *("mpg", "mpeg", "m2v", "mpe", "ts", "mts", "m2ts", "flv", "f4v", "ogv"),
     }
 )
 _BY_SUFFIX = {

@@ -100,14 +100,14 @@ class LimitSettings(Section):
     check_memory_bytes: Bytes = Field(4 * _GIB, description="Address space of the process that reads ZIPs.")
     check_cpu_seconds: Annotated[int, Field(ge=1)] = Field(14_400, description="CPU time for the check of one ZIP.")
     check_seconds: Seconds = Field(28_800.0, description="Time for the check of one ZIP.")
-    max_json_bytes: Bytes = Field(256 * _MIB, description="Size of a JSON file of images in base64.")
-    max_json_images: Annotated[int, Field(ge=1)] = Field(1000, description="Images of a JSON file.")
+    max_json_bytes: Bytes = Field(256 * _MIB, description="Size of a JSON with images.")
+    max_json_images: Annotated[int, Field(ge=1)] = Field(1_000, description="Images in one JSON.")
     max_video_frames: Annotated[int, Field(ge=1)] = Field(
-        216_000, description="Frames of a video: two hours at 30 a second."
+        216_000, description="Frames of one video; two hours at 30 a second."
     )
     max_video_pixels: Annotated[int, Field(ge=1)] = Field(
-        8192 * 4352,
-        description="Pixels of one frame: 8K, the most of level 6.2 of H.264, whose decoders keep 16 frames.",
+        35_651_584,
+        description="Pixels of one frame; 8K, the most of level 6.2 of H.264 and HEVC, whose decoders keep 16 frames.",
     )
     max_output_bytes: Bytes = Field(
         20 * _GIB, description="Size of all files of one result together, before they are packed."

@@ -20,9 +20,10 @@ from segdrop import child_runtime, durable, errors, spec
 from segdrop.codes import Code
 from segdrop.dataset import quick_check
 from segdrop.dataset.archive.source import Archive
-from segdrop.dataset.full_check import FullCheck, check
+from segdrop.dataset.full_check import FullCheck, check, check_other
 from segdrop.dataset.quick_check import RequestSources
 from segdrop.dataset.report import QuickReport
+from segdrop.input_kinds import InputKind
 from segdrop.spool.kept_models import KeptModels
 
 if TYPE_CHECKING:
@@ -52,15 +53,20 @@ def _answer(stream: "BinaryIO", report: QuickReport) -> None:
 
 
 def _quick_check(item: spec.QuickCheckItem, order: spec.QuickCheckSpec) -> QuickReport:
-    """Returns the answer for one ZIP.
+    """Returns the answer for one input.
 
-    Its ``error`` says why the ZIP or its sidecar cannot be read now; it may be later.
+    Its ``error`` says why the input or its sidecar cannot be read now; it may be later.
     """
+    earlier = KeptModels.at(order.outbox_dir, order.done_dir)
+    sources = RequestSources(
+        item.sidecar, item.sidecar_name, order.defaults, order.models_dir, earlier, order.default_model
+    )
     try:
-        with Archive(item.archive, order.limits) as archive:
-            earlier = KeptModels.at(order.outbox_dir, order.done_dir)
-            sources = RequestSources(item.sidecar, item.sidecar_name, order.defaults, order.models_dir, earlier)
-            found = quick_check.check(archive, sources)
+        if item.kind is InputKind.ARCHIVE:
+            with Archive(item.archive, order.limits) as archive:
+                found = quick_check.check(archive, sources)
+        else:
+            found = quick_check.check_other(sources, item.name)
     except OSError as error:
         return QuickReport(key=item.key, error=error.strerror or str(error))
     return QuickReport(key=item.key, issues=found.issues, request=found.request, cache_bytes=found.cache_bytes)
@@ -72,6 +78,8 @@ def _check(order: spec.CheckSpec, stop: child_runtime.StopFlag) -> None:
         from segdrop.dataset.convert import convert  # noqa: PLC0415  (numpy and Pillow: not for every child)
 
         report = convert(order, stop)
+    elif order.kind is not InputKind.ARCHIVE:
+        report = check_other(order, stop)
     else:
         report = check(order, stop, lambda archive, result: _write_pairs(archive, result, order, stop))
     durable.write_json(order.report_path, report.model_dump(mode="json"))

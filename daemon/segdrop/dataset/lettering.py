@@ -1,6 +1,12 @@
-"""Text in pictures, by the font that Pillow brings along: it needs none on the machine, and has Latin letters only."""
+"""Text in pictures, by the font that Pillow brings along: it needs none on the machine, and has little but ASCII."""
+
+import unicodedata
 
 from PIL import ImageFont
+
+#: Letters that are not another one with a mark.
+_SPELT = {"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L"}
+_SPELT |= {"đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "\u0131": "i"}
 
 
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
@@ -12,8 +18,14 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def drawable(text: str) -> str:
-    """Returns text that Pillow's built-in fonts can draw: they have Latin letters, and one of them fails on any other.
+    """Returns text that Pillow's font can draw: letters lose their accents, and what is left is a question mark."""
+    return "".join(map(_drawable, text))
 
-    What they do not have becomes a question mark.
-    """
-    return "".join(c if c.isprintable() else "?" for c in text.encode("latin-1", "replace").decode("latin-1"))
+
+def _drawable(character: str) -> str:
+    if character in _SPELT:
+        return _SPELT[character]
+    if unicodedata.combining(character):
+        return ""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c))
+    return plain if plain and plain.isascii() and plain.isprintable() else "?"

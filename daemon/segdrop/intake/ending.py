@@ -60,7 +60,7 @@ def read(path: Path) -> FileEnding:
                 return _of_media(OpenFile(stream.fileno(), stream.seek(0, 2)))
             case InputKind.JSON:
                 return _of_json(OpenFile(stream.fileno(), stream.seek(0, 2)))
-            case InputKind.ARCHIVE | InputKind.PAIRS | None:
+            case _:
                 return _of_zip(stream)
 
 

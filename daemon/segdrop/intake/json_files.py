@@ -2,7 +2,7 @@
 
 Thousands of them may lie there for months, beside the images that they are about. A change of what is in a file does
 not show in the times of its folder. So files on which an input depends are looked at in every scan, and the others in
-turns, :data:`_LOOKS_IN_A_SCAN` at a time.
+turns, :data:`LOOKS_IN_A_SCAN` at a time.
 """
 
 import os
@@ -14,10 +14,10 @@ from segdrop.intake import json_top, settle
 from segdrop.intake.json_top import JsonReading, JsonRole
 from segdrop.intake.settle import Stamp
 
-_LOOKS_IN_A_SCAN = 256
+LOOKS_IN_A_SCAN = 256
 #: Of all files together, in one scan; a scan must not keep the daemon from its jobs.
 _READ_BYTES_IN_A_SCAN = 1 << 21
-_READS_IN_A_SCAN = 512
+READS_IN_A_SCAN = 512
 #: Most files show what they are in their first bytes.
 _FIRST_BYTES = 1 << 12
 
@@ -45,7 +45,7 @@ class JsonFiles:
             del self.readings[gone]
             self._stamps.pop(gone, None)
         changed = len(self.readings) != before
-        self._left_bytes, self._left_reads = _READ_BYTES_IN_A_SCAN, _READS_IN_A_SCAN
+        self._left_bytes, self._left_reads = _READ_BYTES_IN_A_SCAN, READS_IN_A_SCAN
         self.is_behind = False
         waiting = [name for name in names if name not in self.readings]
         for name in dict.fromkeys([*(name for name in urgent if name in there), *waiting, *self._in_turn(names)]):
@@ -57,10 +57,10 @@ class JsonFiles:
 
     def _in_turn(self, names: Sequence[str]) -> list[str]:
         """Returns the files whose turn it is: all of them, where they are few."""
-        if len(names) <= _LOOKS_IN_A_SCAN:
+        if len(names) <= LOOKS_IN_A_SCAN:
             return list(names)
         start = self._next % len(names)
-        self._next = start + _LOOKS_IN_A_SCAN
+        self._next = start + LOOKS_IN_A_SCAN
         return [*names, *names][start : self._next]
 
     def _look_at(self, name: str, stamp_of: Callable[[str], Stamp | None]) -> bool:

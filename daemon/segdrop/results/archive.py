@@ -29,15 +29,20 @@ def archive(layout: RootLayout, job: Job, published: dict[str, Any], log_tail: s
     durable.ensure_dir(target)
     if not succeeded:
         _explain(files, target, published, log_tail)
-    _move_if_there(files.input, target / _kept_name(job.input_name, "input.json"))
-    if job.sidecar_name is not None:
-        _move_if_there(files.sidecar, target / _kept_name(job.sidecar_name, "request.json"))
+    input_name, sidecar_name = _kept_names(job)
+    _move_if_there(files.input, target / input_name)
+    if sidecar_name is not None:
+        _move_if_there(files.sidecar, target / sidecar_name)
     return target
 
 
-def _kept_name(name: str, instead: str) -> str:
-    """Returns the name that a file of people's keeps, or another where it has one that we need ourselves."""
-    return instead if name.lower() in _OUR_NAMES else name
+def _kept_names(job: Job) -> tuple[str, str | None]:
+    """Returns the names that the input and its request keep, or others where they have one that we need ourselves."""
+    if job.input_name.lower() in _OUR_NAMES:
+        return "input.json", "input.request.json" if job.sidecar_name else None
+    if job.sidecar_name and job.sidecar_name.lower() in _OUR_NAMES:
+        return job.input_name, "request.json"
+    return job.input_name, job.sidecar_name
 
 
 def _explain(files: JobLayout, target: Path, published: dict[str, Any], log_tail: str) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 from segdrop.dataset.archive import image_headers
 from segdrop.dataset.archive.source import Archive, MemberError
 from segdrop.dataset.masks import heic
+from segdrop.dataset.report import InputSurvey
 from segdrop.dataset.unlabelled.image_files import ImageFile, image_members, other_files
 from segdrop.dataset.unlabelled.json_images import JsonImages
 from segdrop.dataset.unlabelled.video import Video
 from segdrop.errors import DataError, Issue
 from segdrop.input_kinds import InputKind
-from segdrop.record import Record
 from segdrop.spec import Limits
 
 _CHANNELS = 3
@@ -23,23 +23,6 @@ _ANY_RANGE = (0.0, 1.0)
 _HEIC_HEADER_BYTES = 1 << 16
 #: ISO/IEC 23008-12, 6.5.3: the property that holds width and height of a picture, or of a tile of it
 _HEIC_EXTENT = b"ispe\0\0\0\0"
-
-
-class InputSurvey(Record):
-    """What an input holds, as far as names and headers tell. Where an issue is a fault, it cannot be used."""
-
-    kind: InputKind
-    count: int | None = None  #: images or frames; of a video that does not count them, as many as are likely
-    is_promise: bool = True  #: whether ``count`` is what the input itself says
-    decoded_bytes: int | None = None  #: the most that all images take decoded, three bytes a pixel; None: not known
-    largest_pixels: int | None = None  #: of one image
-    width: int | None = None  #: of an image by itself, or of a video, as displayed
-    height: int | None = None
-    fps: float | None = None  #: frames a second, on average
-    duration_seconds: float | None = None
-    has_audio: bool | None = None
-    codec: str | None = None
-    issues: tuple[Issue, ...] = ()
 
 
 def survey(path: Path, name: str, kind: InputKind, limits: Limits) -> InputSurvey:

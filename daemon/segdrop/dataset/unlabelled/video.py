@@ -27,6 +27,8 @@ from segdrop.spec import Limits
 MISSING = "it is a video, and what reads those is not installed: `pip install 'segdrop[video]'` on this machine"
 #: FFmpeg's names of the containers that are opened
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegvideo,mpegts,asf,flv,ogg,m4v,h264,hevc"
+#: the sound may last so much longer than the pictures
+_SURPLUS_SECONDS, _SURPLUS_SHARE = 2.0, 0.1
 _MATRIX = struct.Struct("=9i")
 
 
@@ -137,13 +139,27 @@ class Video:
 
         Frames before ``start`` are decoded as well, because the later ones rest on them, but not turned into pictures.
         """
+        seconds: float | None = None
         begin(0, _frame_name(0))
         for index, frame in enumerate(self._frames()):
             if self._must_stop(index, frame):
                 return
+            seconds = frame.time if frame is not None else seconds
             if index >= start:
                 yield self._item(index, frame)
             begin(index + 1, _frame_name(index + 1))
+        self._compare_duration(seconds)
+
+    def _compare_duration(self, seconds: float | None) -> None:
+        """Notes where the last frame is much earlier than the end that the container promises.
+
+        Sound may last a little longer than the pictures, and a container that counts no frames has no other promise.
+        """
+        duration = self.facts.duration_seconds
+        if duration is None or seconds is None or self._issues:
+            return
+        if duration - seconds > max(_SURPLUS_SECONDS, _SURPLUS_SHARE * duration):
+            self._say_incomplete(f"after {seconds:.1f} of {duration:.1f} seconds")
 
     def _frames(self) -> Iterator[Any]:
         """Yields the frames as they are decoded, and None for each part that cannot be."""

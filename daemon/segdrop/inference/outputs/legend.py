@@ -17,7 +17,7 @@ from segdrop.inference.prediction import Prediction
 
 _FONT_SIZE, _LINE, _SWATCH, _MARGIN, _GAP = 20, 32, 22, 16, 12
 _MOST_LINES = 40
-_MOST_TEXT_PIXELS = 420
+_MOST_TEXT_PIXELS, _MOST_CHARACTERS = 420, 120
 _DIGITS = 6
 
 
@@ -92,8 +92,8 @@ def _described(entry: Entry) -> dict[str, Any]:
 def drawn(entries: list[Entry]) -> Image.Image:
     """Returns the legend as a picture: for each class its colour, number, name and share, in columns.
 
-    The font has Latin letters only: others are question marks beside the class's number, which ``legend.json`` has with
-    the whole name.
+    The font has plain Latin letters only: others are question marks beside the class's number, which ``legend.json``
+    has with the whole name.
     """
     font = lettering.font(_FONT_SIZE)
     texts = [
@@ -114,9 +114,9 @@ def drawn(entries: list[Entry]) -> Image.Image:
 
 def _shortened(font: Any, text: str) -> str:  # noqa: ANN401  (one of Pillow's two)
     """Returns a text that fits its column; of a longer one the middle is left out."""
-    if font.getlength(text) <= _MOST_TEXT_PIXELS:
+    if len(text) <= _MOST_CHARACTERS and font.getlength(text) <= _MOST_TEXT_PIXELS:
         return text
-    kept = len(text)
+    kept = min(len(text), _MOST_CHARACTERS)
     while kept > 1 and font.getlength(_cut(text, kept)) > _MOST_TEXT_PIXELS:
         kept -= 1
     return _cut(text, kept)

@@ -10,8 +10,6 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from segdrop.record import Record
 
@@ -47,9 +45,9 @@ class PacketLog:
 
     def __init__(self, path: Path, stretch: Stretch) -> None:
         """Makes the file. Raises ``FileExistsError`` if it is there."""
+        self._path = path
+        path.touch(exist_ok=False)
         head = stretch.model_dump_json().encode()
-        # unbuffered: a process that is killed loses nothing of what it has appended
-        self._stream = path.open("xb", buffering=0)
         self._append(_MAGIC + _LENGTH.pack(len(head)) + head)
 
     def append(self, packet: Packet) -> None:
@@ -58,29 +56,13 @@ class PacketLog:
         self._append(_HEAD.pack(packet.index, packet.ticks, packet.is_key, size, check) + packet.payload)
 
     def _append(self, content: bytes) -> None:
-        before = self._stream.tell()
-        rest = memoryview(content)
+        size = self._path.stat().st_size
         try:
-            while rest:  # a disk that is nearly full takes a part
-                rest = rest[self._stream.write(rest) or 0 :]
-        except OSError:
-            self._stream.seek(before)
-            self._stream.truncate()
+            with self._path.open("ab") as stream:
+                stream.write(content)
+        except OSError:  # a disk that is nearly full may have taken a part
+            os.truncate(self._path, size)
             raise
-
-    def close(self) -> None:
-        """Makes the file durable, and closes it."""
-        if not self._stream.closed:
-            os.fsync(self._stream.fileno())
-            self._stream.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def logs(folder: Path) -> list[Path]:

@@ -50,8 +50,7 @@ class Review:
     def __init__(self, setting: Setting, pictures: Pictures) -> None:
         self._setting = setting
         self._pictures = pictures
-        self._thumbnails_path = setting.scratch / "review.thumbnails"
-        self._thumbnails: BinaryIO | None = None
+        self._thumbnails = setting.scratch / "review.thumbnails"
         self._doubts: list[float] = []  # a heap of the largest so far
 
     def write(self, prediction: Prediction) -> list[int] | None:
@@ -65,14 +64,10 @@ class Review:
         else:
             heapq.heapreplace(self._doubts, prediction.doubt)
         content = _jpeg(thumbnail(self._pictures, prediction))
-        if self._thumbnails is None:
-            self._thumbnails_path.parent.mkdir(parents=True, exist_ok=True)
-            # unbuffered: whoever notes that the image is done finds the thumbnail after a crash
-            self._thumbnails = self._thumbnails_path.open("ab", buffering=0)
-        start = self._thumbnails.seek(0, io.SEEK_END)
-        rest = memoryview(content)
-        while rest:
-            rest = rest[self._thumbnails.write(rest) :]
+        self._thumbnails.parent.mkdir(parents=True, exist_ok=True)
+        with self._thumbnails.open("ab") as stream:
+            start = stream.tell()
+            stream.write(content)
         return [start, len(content)]
 
     def finish(self, records: Records) -> None:
@@ -100,7 +95,7 @@ class Review:
 
     def _shown(self, order: list[ImageRecord]) -> Iterator[dict[str, Any]]:
         for rank, record in enumerate(order, start=1):
-            content = _read(self._thumbnails_path, record.parts.get(self.name))
+            content = _read(self._thumbnails, record.parts.get(self.name))
             yield {
                 "rank": rank,
                 "name": record.name,

@@ -18,10 +18,12 @@ Cell = str | int | float | None
 def cell(value: Cell) -> str | int | float:
     """Returns a value as it stands in a table: text that would begin a formula gets an apostrophe before it.
 
-    Numbers stay numbers, negative ones, too; None is an empty cell.
+    Numbers stay numbers, negative ones, too; None is an empty cell. A carriage return would end the row for some
+    readers, and becomes a space.
     """
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return f"'{value}"
+    if isinstance(value, str):
+        is_formula = value.startswith(_FORMULA_STARTS)
+        return ("'" if is_formula else "") + value.replace("\r", " ")
     return "" if value is None else value
 
 

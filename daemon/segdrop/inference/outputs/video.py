@@ -81,8 +81,6 @@ class OverlaidVideo:
 
         Raises ``CorruptError`` where frames are missing, and ``DeferredError`` where the environment is at fault.
         """
-        if self._log is not None:
-            self._log.close()
         if not self._is_complete(records):
             return []
         self._folder.mkdir(parents=True, exist_ok=True)
