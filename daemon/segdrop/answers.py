@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter
 
 from segdrop.errors import Issue
 from segdrop.record import Record
-from segdrop.request import StoredRequest
+from segdrop.request import StoredRequest, StoredTrainRequest
 
 # how far it has come
 
@@ -38,8 +38,19 @@ class TrainProgress(Record):
     rss_bytes: int | None = None  #: resident memory of the process
 
 
-Progress = Annotated[CheckProgress | TrainProgress, Field(discriminator="stage")]
-_PROGRESS: TypeAdapter[CheckProgress | TrainProgress] = TypeAdapter(Progress)
+class InferenceProgress(Record):
+    """The progress of a prediction or an evaluation, in images or frames. What is ``None`` is not known yet."""
+
+    stage: Literal["predict", "evaluate"]
+    done: int
+    total: int | None = None  #: as the input promises
+    images_per_second: float | None = None
+    eta_seconds: float | None = None  #: time that is left
+    rss_bytes: int | None = None  #: resident memory of the process
+
+
+Progress = Annotated[CheckProgress | TrainProgress | InferenceProgress, Field(discriminator="stage")]
+_PROGRESS: TypeAdapter[CheckProgress | TrainProgress | InferenceProgress] = TypeAdapter(Progress)
 
 
 def read_progress(path: Path) -> Progress | None:
@@ -104,6 +115,8 @@ class Metrics(SplitMetrics):
     initialisation: str
     initialisation_file: str | None = None
     initialisation_sha256: str | None = None
+    initialisation_job: str | None = None  #: the job whose model it started from
+    start: SplitMetrics | None = None  #: the validation's metrics of that model, before the first step
     counts: SplitCounts
     optimizer: str
     seed: int | None = None
@@ -163,15 +176,74 @@ class TrainingResult(Record):
 
     metrics: Metrics
     timing: TrainingTiming
-    request: StoredRequest | None = None  #: as it was done
+    request: StoredTrainRequest | None = None  #: as it was done
     fingerprint: str | None = None  #: see ``segdrop.fingerprint``; ``None`` where it is not known for all of the run
     peak_rss_bytes: int
     environment: Environment
     issues: list[Issue]
 
 
+class ModelSummary(Record):
+    """The model that predicted or was evaluated."""
+
+    id: str  #: the job that trained it, or its name in models/
+    kind: str  #: ``segdrop``, ``huggingface``, ``onnx`` or ``torchvision``
+    sha256: str
+    classes: list[str]  #: its own, by class id
+
+
+class Scores(Record):
+    """A few figures of a model, where it was measured when it was trained."""
+
+    mean_iou: float | None = None
+    mean_accuracy: float | None = None
+    pixel_accuracy: float | None = None
+    mean_dice: float | None = None
+
+
+class EvaluationMetrics(SplitMetrics):
+    """All metrics of a model on the data that it was evaluated on, and those of its own validation beside them."""
+
+    images: int
+    own_validation: Scores | None = None  #: as the model's training measured them, on its own data and at its own size
+
+
+class PredictionSummary(Record):
+    """Tells what was predicted and written. ``classes`` are those of the masks, by class id."""
+
+    images: int  #: or frames
+    skipped: int  #: images that could not be read; an issue names them
+    classes: list[str]
+    outputs: list[str]
+    output_bytes: int
+
+
+class InferenceTiming(Record):
+    """Tells how long a prediction or an evaluation took, by every process of it."""
+
+    predict_seconds: float = 0.0
+    images_per_second: float = 0.0
+    first_image_seconds: float = 0.0  #: from the start of the last process to its first prediction
+
+
+class InferenceResult(Record):
+    """``inference.json``, the last file of a prediction or an evaluation."""
+
+    request: StoredRequest  #: as it was done
+    model: ModelSummary
+    predictions: PredictionSummary
+    metrics: EvaluationMetrics | None = None  #: of an evaluation
+    timing: InferenceTiming
+    fingerprint: str | None = None
+    peak_rss_bytes: int
+    environment: Environment
+    issues: list[Issue]
+
+
 class PackedResult(Record):
-    """The packing's answer: the result ZIP's size and checksum."""
+    """The packing's answer: the size and checksum of the result ZIP, and of the model in it where it has one."""
 
     bytes: int
     sha256: str
+    model_bytes: int | None = None
+    model_sha256: str | None = None

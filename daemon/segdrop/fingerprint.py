@@ -22,12 +22,13 @@ RECIPE_VERSION = 2
 _NOT_COMPARED = frozenset({"priority", "force", "pretrained"})
 
 
-def of(input_sha256: str, request: Mapping[str, Any], weights_sha256: str | None) -> str:
+def of(input_sha256: str, request: Mapping[str, Any], start: str | None) -> str:
     """Returns the fingerprint of a resolved request on an input, in hexadecimal.
 
-    ``weights_sha256`` is that of the file that the model starts from, None for random weights. ``request`` is as it
-    was asked for, before a batch was halved: asked again, it would meet the same want of memory, and the same result.
+    ``start`` tells what the model starts from: the SHA-256 of a file of weights, ``pretrained.model_identity`` of an
+    earlier model's, None for random weights. ``request`` is as it was asked for, before a batch was halved: asked
+    again, it would meet the same want of memory, and the same result.
     """
     compared = {key: value for key, value in request.items() if key not in _NOT_COMPARED}
-    parts = [RECIPE_VERSION, input_sha256, compared, weights_sha256]
+    parts = [RECIPE_VERSION, input_sha256, compared, start]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,6 +1,7 @@
 """The request: what a user may ask for, in a sidecar or in the ZIP, and how it is completed.
 
-A request is a union by ``task``: one class for each task, with the keys that the task has. Three sources are merged,
+A request is a union by ``task``: one class for each task, with the keys that the task has; a key of another task is
+refused by name. Three sources are merged,
 key by key: the sidecar wins over ``segdrop.json`` in the ZIP, both over the operator's defaults. All errors are found
 at once, unknown keys with the nearest valid one.
 """
@@ -9,7 +10,7 @@ import difflib
 import json
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias, TypeGuard
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias, TypeGuard, get_args
 
 from pydantic import (
     BaseModel,
@@ -90,6 +91,8 @@ class Task(StrEnum):
     """What is done with an input."""
 
     TRAIN = "train"
+    PREDICT = "predict"
+    EVALUATE = "evaluate"
 
 
 class ImageSize(NamedTuple):
@@ -134,6 +137,9 @@ def _one_of(*names: str) -> GetPydanticSchema:
     return GetPydanticSchema(lambda _source, _handler: core_schema.literal_schema(list(names)))
 
 
+_TASK = "What to do with the input."
+
+
 class BaseRequest(BaseModel):
     """The keys that a request of any task has. Every key is written, also one that has its default."""
 
@@ -141,7 +147,11 @@ class BaseRequest(BaseModel):
         extra="forbid", frozen=True, strict=True, json_schema_serialization_defaults_required=True
     )
 
-    task: str = Field("train", description="What to do with the ZIP.")
+    task: str = Field("train", description=_TASK)
+    device: Literal["cpu", "cuda", "auto"] = Field(
+        "cpu", description="Where to compute; `auto`: on a GPU where there is one that CUDA can use."
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="Arithmetic; `auto` suits the host.")
     priority: Annotated[int, Field(ge=-10, le=10)] = Field(0, description="Higher first, then first come.")
     force: bool = Field(default=False, description="Run again although the same job already has a result.")
     schema_version: Literal[1] = Field(1, description="Version of this format.")
@@ -151,11 +161,43 @@ class BaseRequest(BaseModel):
         self.model_fields_set.update(type(self).model_fields)
         return self
 
+    def resolved(self) -> Self:
+        """Returns the same request with everything filled in that follows from other keys."""
+        return self
 
-class TrainRequest(BaseRequest):
+
+class DatasetRequest(BaseRequest):
+    """The keys of the tasks that read a labelled dataset: how it is to be read."""
+
+    classes: list[str] | dict[str, str] | None = Field(
+        None, description="Class names, or {id: name}; overrides what the ZIP says."
+    )
+    labels_include_background: bool | Auto = Field("auto", description="Whether line 1 of labels.txt is class 0.")
+    unknown_values: Literal["reject", "ignore"] = Field("reject", description="Mask values without a class.")
+    mask_orientation: Literal["displayed", "stored"] | Auto = Field(
+        "auto",
+        description="Where masks lie on images that their EXIF orientation turns: on what is displayed, or on the "
+        "pixels as stored. `auto`: as sizes say, else as the edges in the images do.",
+    )
+    class_map: dict[str, str | int | None] | str | None = Field(
+        None, description="{old: new or null}, or a preset's name: merge, rename or exclude classes."
+    )
+    ignore_index: Annotated[int, Field(ge=0, le=65_535)] | Auto | None = Field(
+        "auto", description="Mask value left out of loss and metrics; null: none."
+    )
+    format: Literal["auto", LayoutName] = Field("auto", description="A layout's name, to override its detection.")
+    max_images: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="Take the first N pairs of a seeded shuffle."
+    )
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = Field(
+        0, description="Same seed, same choice of images, same split, same weights."
+    )
+
+
+class TrainRequest(DatasetRequest):
     """A request for a training. ``epochs`` and ``batch_size`` are ``None`` only before it is resolved."""
 
-    task: Literal["train"] = Field("train", description="What to do with the ZIP.")
+    task: Literal["train"] = Field("train", description=_TASK)
     level: Annotated[int, Field(ge=1, le=5)] = Field(
         3,
         description="Effort: 1 = 2 epochs x 8 images a batch, 2 = 5 x 8, 3 = 10 x 8, 4 = 20 x 4, 5 = 30 x 4.",
@@ -177,9 +219,6 @@ class TrainRequest(BaseRequest):
     )
     loss: Literal["cross_entropy", "weighted_cross_entropy", "ohem", "dice", "dice_cross_entropy"] = Field(
         "dice_cross_entropy", description="What is minimised."
-    )
-    device: Literal["cpu", "cuda", "auto"] = Field(
-        "cpu", description="Where to compute; `auto`: on a GPU where there is one that CUDA can use."
     )
     optimizer: Literal["muon", "adamw", "sgd"] | Auto = Field(
         "auto",
@@ -207,7 +246,6 @@ class TrainRequest(BaseRequest):
         "and less to learn from few images.",
     )
     ema: bool = Field(default=False, description="Validate and deliver averaged weights.")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="Arithmetic; `auto` suits the host.")
     output_stride: Literal[8, 16] | Auto = Field(
         "auto",
         description="Pixels to a step of the deepest features: 8 is finer, 16 takes half the time or less; "
@@ -229,27 +267,6 @@ class TrainRequest(BaseRequest):
     val_fraction: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = Field(
         0.2, description="Share of the pairs held out for validation, where the ZIP brings no split."
     )
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = Field(0, description="Same seed, same split, same weights.")
-    classes: list[str] | dict[str, str] | None = Field(
-        None, description="Class names, or {id: name}; overrides what the ZIP says."
-    )
-    labels_include_background: bool | Auto = Field("auto", description="Whether line 1 of labels.txt is class 0.")
-    unknown_values: Literal["reject", "ignore"] = Field("reject", description="Mask values without a class.")
-    mask_orientation: Literal["displayed", "stored"] | Auto = Field(
-        "auto",
-        description="Where masks lie on images that their EXIF orientation turns: on what is displayed, or on the "
-        "pixels as stored. `auto`: as sizes say, else as the edges in the images do.",
-    )
-    class_map: dict[str, str | int | None] | str | None = Field(
-        None, description="{old: new or null}, or a preset's name: merge, rename or exclude classes."
-    )
-    ignore_index: Annotated[int, Field(ge=0, le=65_535)] | Auto | None = Field(
-        "auto", description="Mask value left out of loss and metrics; null: none."
-    )
-    format: Literal["auto", LayoutName] = Field("auto", description="A layout's name, to override its detection.")
-    max_images: Annotated[int, Field(ge=2)] | None = Field(
-        None, description="Take the first N pairs of a seeded shuffle."
-    )
     mode: Literal["full", "sanity"] = Field(
         "full",
         description="`sanity` overfits one image in at most two minutes, to prove the set-up; or says what is wrong.",
@@ -270,21 +287,86 @@ class TrainRequest(BaseRequest):
         return self.model_copy(update={"batch_size": max(1, (self.batch_size or 2) // 2)})
 
 
-#: A request of any task. A task more is a class more here, in a union whose discriminator is ``task``.
-Request: TypeAlias = TrainRequest
-_BY_TASK: dict[str, type[Request]] = {kind.model_fields["task"].default: kind for kind in (TrainRequest,)}
-#: Keys of version 0.1 that it knew and could not do. Each had the one value that it could have.
+OutputName = Literal[
+    "masks",
+    "colour",
+    "overlay",
+    "confidence",
+    "json",
+    "coco",
+    "labelme",
+    "label_studio",
+    "cvat",
+    "yolo",
+    "video",
+    "frames",
+    "originals",
+]
+Outputs = Annotated[list[OutputName], Field(max_length=len(get_args(OutputName)))]
+
+
+class ModelRequest(BaseRequest):
+    """The keys of the tasks that a trained model does."""
+
+    model: Annotated[str, Field(max_length=200)] = Field(
+        "",
+        description="A job id, `previous` (the newest training on an input of the same name and owner), or a name in "
+        "models/. Without it: the operator's `inference.default_model`.",
+    )
+    coco_segmentation: Literal["polygons", "rle"] = Field("polygons", description="How `coco` outlines regions.")
+    overlay_alpha: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
+        0.5, description="Opacity of the colours in overlays: 0 leaves the outlines of areas, 1 hides the image."
+    )
+    tile: Annotated[int, Field(ge=64, le=8192)] | Auto | None = Field(
+        "auto",
+        description="Side in pixels of the tiles that a large image is cut into, with blended overlaps; null: never. "
+        "`auto`: never for a model that was trained on whole images of one size; else above 1024 pixels.",
+    )
+    tta: Literal["none", "flip"] = Field("none", description="`flip`: the mean with what the mirrored image gives.")
+
+
+class PredictRequest(ModelRequest):
+    """A request to predict images, or a video, with a trained model."""
+
+    task: Literal["predict"] = Field("predict", description=_TASK)
+    outputs: Outputs | Auto = Field(
+        "auto",
+        description="What is written. `auto`: `masks`, `colour` and `overlay`; of a JSON `json` as well; of a video "
+        "`video` alone.",
+    )
+    class_map: dict[str, str | int | None] | str | None = Field(
+        None, description="{old: new or null}, or a preset's name: merge, rename or exclude classes of the model."
+    )
+    max_images: Annotated[int, Field(ge=1)] | None = Field(None, description="Predict the first N images alone.")
+
+
+class EvaluateRequest(ModelRequest, DatasetRequest):
+    """A request to measure a trained model on a labelled dataset."""
+
+    task: Literal["evaluate"] = Field("evaluate", description=_TASK)
+    outputs: Outputs = Field([], description="Predictions that are written besides, as for `predict`.")
+
+
+#: A request of any task. A task more is a class more here.
+Request: TypeAlias = TrainRequest | PredictRequest | EvaluateRequest
+_TaskRequest = Annotated[Request, Field(discriminator="task")]
+_BY_TASK: dict[str, type[Request]] = {
+    kind.model_fields["task"].default: kind for kind in (TrainRequest, PredictRequest, EvaluateRequest)
+}
+#: Keys of version 0.1's one task that it knew and could not do. Each had the one value that it could have.
 _RETIRED_KEYS = frozenset({"export", "model", "outputs"})
 
 
 def _without_retired_keys(values: object) -> object:
-    if not isinstance(values, dict):
+    if not isinstance(values, dict) or values.get("task", "train") != "train":
         return values
     return {key: value for key, value in values.items() if key not in _RETIRED_KEYS}
 
 
 #: A request in a file of ours, perhaps of version 0.1.
-StoredRequest = Annotated[Request, BeforeValidator(_without_retired_keys)]
+StoredRequest = Annotated[_TaskRequest, BeforeValidator(_without_retired_keys)]
+#: Likewise, of a training.
+StoredTrainRequest = Annotated[TrainRequest, BeforeValidator(_without_retired_keys)]
 
 
 def nearest(name: str, valid: Mapping[str, object] | list[str]) -> str | None:
@@ -352,6 +434,8 @@ def _issues(kind: type[Request], error: ValidationError, source: str, values: Ma
 
 
 def _unknown_key(key: str, kind: type[Request], source: str) -> Issue:
+    if tasks := [name for name, other in _BY_TASK.items() if key in other.model_fields]:
+        return _key_of_another_task(key, kind, tasks, source)
     guess = nearest(key, list(kind.model_fields))
     hint = f"did you mean `{guess}`?" if guess else "there is no similar key"
     return Issue.of(
@@ -359,6 +443,16 @@ def _unknown_key(key: str, kind: type[Request], source: str) -> Issue:
         f"{source} has the key `{key}`, which does not exist: {hint}",
         files=[source],
         fix=f"Rename it to `{guess}`." if guess else None,
+    )
+
+
+def _key_of_another_task(key: str, kind: type[Request], tasks: list[str], source: str) -> Issue:
+    task, others = kind.model_fields["task"].default, " and ".join(f"`{name}`" for name in tasks)
+    return Issue.of(
+        Code.REQUEST_UNKNOWN_KEY,
+        f"{source} has the key `{key}`, which task `{task}` does not have: it is one of {others}",
+        files=[source],
+        fix=f'Leave it out, or ask for "task": "{tasks[0]}".',
     )
 
 
@@ -399,6 +493,8 @@ def resolve(
 ) -> tuple[Request | None, list[Issue]]:
     """Returns the complete request, merged from its sources, or issues that say all that is wrong with them.
 
+    The operator's defaults may have keys of several tasks; those of other tasks than the one that is asked for do not
+    count.
     ``embedded`` and ``sidecar`` come with their files' names.
     """
     given = [source for source in (embedded, sidecar) if source is not None]
@@ -406,6 +502,7 @@ def resolve(
     for _, values in given:
         merged |= values
     kind = _kind_of(merged)
+    merged = {key: value for key, value in merged.items() if key in kind.model_fields or key not in defaults}
     issues = [issue for source, values in given for issue in _source_issues(kind, values, source)]
     if issues:
         return None, issues
@@ -413,16 +510,26 @@ def resolve(
 
 
 def validated_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the operator's defaults as they are; raises ``DataError`` where something is wrong with them."""
-    request, issues = resolve({}, ("[defaults]", values), None)
-    if request is None:
+    """Returns the operator's defaults as they are; raises ``DataError`` where something is wrong with them.
+
+    They may have keys of every task; which task it is, is not theirs to say: hours of training hang on that.
+    """
+    if values.get("task", "train") != "train":
+        raise DataError(
+            [_invalid_value("task", values["task"], ["it has no other default than 'train'"], "[defaults]")]
+        )
+    by_kind: dict[type[Request], dict[str, Any]] = {}
+    for key, value in values.items():
+        kind = next((kind for kind in _BY_TASK.values() if key in kind.model_fields), TrainRequest)
+        by_kind.setdefault(kind, {})[key] = value
+    if issues := [issue for kind, some in by_kind.items() for issue in _source_issues(kind, some, "[defaults]")]:
         raise DataError(issues)
     return dict(values)
 
 
 def json_schema() -> dict[str, Any]:
     """Returns the JSON Schema of a request, for editors and for ``config/request.schema.json``."""
-    schema = TypeAdapter(Request).json_schema()
+    schema = TypeAdapter(_TaskRequest).json_schema()
     schema["title"] = "segdrop request"
     schema["description"] = "A sidecar NAME.json beside NAME.zip, or segdrop.json in the root of the ZIP."
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

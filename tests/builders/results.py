@@ -93,5 +93,5 @@ def trained() -> Job:
 
 
 def compose(job: Job, outcome: Outcome, **parts: Any) -> Result:
-    arguments: dict[str, Any] = {"report": None, "training": None, "issues": [], "now": CLAIMED_AT + 60}
+    arguments: dict[str, Any] = {"report": None, "answer": None, "issues": [], "now": CLAIMED_AT + 60}
     return summary.compose(job, outcome, **(arguments | parts))

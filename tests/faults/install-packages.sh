@@ -43,7 +43,7 @@ fi
 log=$(mktemp)
 export DEBIAN_FRONTEND=noninteractive
 # shellcheck disable=SC2086  # a list of words
-if ! { apt-get -qq update && apt-get -qq install -y --no-install-recommends $missing; } >"$log" 2>&1 </dev/null; then
+if ! { apt-get -qq update && apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $missing; } >"$log" 2>&1 </dev/null; then
     echo "install-packages: apt-get could not install:$missing" >&2
     tail -n 5 "$log" >&2
 fi

@@ -271,7 +271,7 @@ def once(root: Root) -> tuple[int, dict[str, str]]:
         ("x.rar", "pack the dataset as .zip"),
         ("y.json", "a request without its ZIP"),
         ("z.zip", "symbolic link"),
-        ("notes.txt", "not a .zip or .json file"),
+        ("notes.txt", "not a .zip or .json file, nor an image or a video"),
         ("pipe.zip", "named pipe"),
         ("PAUSE", "no job is started while it is there"),
         ("PAUSE.txt", "call it PAUSE"),

@@ -21,7 +21,9 @@ from segdrop.service import admission as admission_module
 from segdrop.service.admission import Admission
 from segdrop.settings import IntakeSettings, Settings
 from segdrop.spool.job import Job
+from segdrop.spool.results import Results
 from segdrop.spool.store import Store
+from segdrop.stages.stage import Context, Modules
 
 NAMES = ["a.zip", "b.zip", "c.zip"]
 
@@ -43,7 +45,8 @@ def admission(store: Store) -> Admission:
         inbox.arrivals[name].quick_check = QuickCheckAnswer(
             [], accepted=True, priority=priority, cache_bytes=cache_bytes
         )
-    return Admission(Settings(root=store.layout.root), store, inbox, LocalRunner(), "segdrop.dataset")
+    settings = Settings(root=store.layout.root)
+    return Admission(Context(settings, store, Results(store.layout), LocalRunner(), Modules()), inbox)
 
 
 def foretold(path: Path, values: dict[str, Any]) -> int:

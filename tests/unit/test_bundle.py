@@ -41,7 +41,7 @@ def composed(*issues: Issue, request: TrainRequest | None = None, **measured: An
         job_record("a-1", input_name="Größe.zip"),
         Outcome.SUCCEEDED,
         report=report(dataset=DATASET, request=request or TrainRequest(level=1).resolved()),
-        training=training(metrics=metrics(per_class={"background": SCORES, "Straße": ABSENT}, **measured)),
+        answer=training(metrics=metrics(per_class={"background": SCORES, "Straße": ABSENT}, **measured)),
         issues=list(issues or [ABSENT_ISSUE]),
     )
 
@@ -95,11 +95,15 @@ def test_of_a_run_on_one_image_only_that_one_is_said_to_have_been_used(tmp_path:
         assert "1 training, 1 validation, 0 test" in archive.read("README.txt").decode()
 
 
-def test_the_answer_says_size_and_hash_of_what_is_on_disk(packed: PackageSpec) -> None:
+def test_the_answer_says_size_and_hash_of_what_is_on_disk_and_of_the_model_in_it(packed: PackageSpec) -> None:
     content = packed.result_zip_path.read_bytes()
+    with zipfile.ZipFile(packed.result_zip_path) as archive:
+        model = archive.read("model.pth")
     assert json.loads(packed.package_path.read_bytes()) == {
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
+        "model_bytes": len(model),
+        "model_sha256": hashlib.sha256(model).hexdigest(),
     }
 
 

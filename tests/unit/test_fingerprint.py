@@ -11,8 +11,8 @@ from segdrop.request import TrainRequest, resolve
 _REQUEST: dict[str, Any] = TrainRequest().resolved().model_dump(mode="json")
 
 
-def of(sha256: str = "ab", weights_sha256: str | None = None, **changes: Any) -> str:
-    return fingerprint.of(sha256, _REQUEST | changes, weights_sha256)
+def of(sha256: str = "ab", start: str | None = None, **changes: Any) -> str:
+    return fingerprint.of(sha256, _REQUEST | changes, start)
 
 
 def test_priority_and_force_do_not_make_another_question() -> None:
@@ -29,10 +29,10 @@ def test_other_bytes_make_another_question() -> None:
 
 
 def test_weights_are_compared_by_what_they_are_and_not_by_what_was_asked_for() -> None:
-    assert of(pretrained="auto", weights_sha256="12") != of(pretrained="auto", weights_sha256=None)
-    assert of(pretrained="auto", weights_sha256="12") != of(pretrained="auto", weights_sha256="13")
-    assert of(pretrained="auto", weights_sha256="12") == of(pretrained="mine.pth", weights_sha256="12")
-    assert of(pretrained="auto", weights_sha256=None) == of(pretrained="none", weights_sha256=None)
+    assert of(pretrained="auto", start="12") != of(pretrained="auto", start=None)
+    assert of(pretrained="auto", start="12") != of(pretrained="auto", start="13")
+    assert of(pretrained="auto", start="12") == of(pretrained="mine.pth", start="12")
+    assert of(pretrained="auto", start=None) == of(pretrained="none", start=None)
 
 
 def test_another_version_of_the_recipe_makes_another_question(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,7 +68,7 @@ def test_schema_refuses_what_is_no_status(tmp_path: Path, change: dict[str, Any]
 
 
 def test_status_of_another_version_is_read_as_far_as_it_is_understood() -> None:
-    jobs = [{"job": "a", "input": "a.zip", "state": "dreaming", "mood": 1, "progress": {"stage": "predict", "done": 1}}]
+    jobs = [{"job": "a", "input": "a.zip", "state": "dreaming", "mood": 1, "progress": {"stage": "dream", "done": 1}}]
     value = {"updated_at": "2026-11-21T06:15:00Z", "daemon": {"state": "humming", "tea": True}, "jobs": jobs}
     found = Status.model_validate(value)
     assert (found.jobs[0].state, found.jobs[0].progress) == ("dreaming", None)

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 
 from segdrop import architectures, request
 from segdrop.errors import DataError, Issue
-from segdrop.request import ImageSize, LayoutName, StoredRequest, TrainRequest
+from segdrop.request import EvaluateRequest, ImageSize, LayoutName, PredictRequest, StoredRequest, Task, TrainRequest
 
 NAME = "a.json"
 
@@ -128,7 +128,7 @@ def test_an_unknown_key_is_refused_with_the_nearest(key: str, meant: str | None)
         ("ignore_index", 70_000),
         ("architecture", "unet"),
         ("format", "vok"),
-        ("task", "evaluate"),
+        ("task", "dream"),
         ("task", ["train"]),
         ("priority", 11),
         ("force", "yes"),
@@ -177,9 +177,9 @@ def test_a_long_value_is_not_repeated_in_full() -> None:
 
 
 def test_task_that_does_not_exist_is_refused_with_those_that_do_and_all_else_is_said_too() -> None:
-    issues = {issue.message.split("`")[1]: issue for issue in bad({"task": "evaluate", "levl": 1, "epochs": 0})}
+    issues = {issue.message.split("`")[1]: issue for issue in bad({"task": "dream", "levl": 1, "epochs": 0})}
     assert set(issues) == {"task", "levl", "epochs"}
-    assert issues["task"].message == f"{NAME}: `task` is \"evaluate\": input should be 'train'"
+    assert issues["task"].message == f"{NAME}: `task` is \"dream\": input should be 'train' or 'predict' or 'evaluate'"
 
 
 @pytest.mark.parametrize(
@@ -324,11 +324,31 @@ def test_a_request_of_more_than_64_kib_is_not_even_parsed() -> None:
 
 def test_the_json_schema_has_every_key_with_its_description_and_nothing_else() -> None:
     schema = request.json_schema()
-    assert schema["additionalProperties"] is False
     assert schema["$schema"].startswith("https://json-schema.org/")
-    assert set(schema["properties"]) == set(TrainRequest.model_fields)
-    assert "required" not in schema
-    for name, described in schema["properties"].items():
-        assert described["description"].endswith("."), name
-        assert described["default"] == TrainRequest().model_dump(mode="json")[name]
+    assert set(schema["discriminator"]["mapping"]) == set(Task)
+    for kind in (TrainRequest, PredictRequest, EvaluateRequest):
+        of_task = schema["$defs"][kind.__name__]
+        assert of_task["additionalProperties"] is False
+        assert set(of_task["properties"]) == set(kind.model_fields)
+        assert "required" not in of_task
+        for name, described in of_task["properties"].items():
+            assert described["description"].endswith("."), name
+            assert described["default"] == kind().model_dump(mode="json")[name]
     json.dumps(schema)
+
+
+def test_key_of_another_task_is_refused_by_name_with_its_task() -> None:
+    (issue,) = bad({"task": "predict", "level": 2})
+    assert issue.code == "request.unknown_key"
+    assert issue.message == f"{NAME} has the key `level`, which task `predict` does not have: it is one of `train`"
+    (issue,) = bad({"overlay_alpha": 0.2})
+    assert "which task `train` does not have: it is one of `predict` and `evaluate`" in issue.message
+    assert issue.fix == 'Leave it out, or ask for "task": "predict".'
+
+
+def test_operators_defaults_of_other_tasks_do_not_count() -> None:
+    defaults = request.validated_defaults({"level": 2, "overlay_alpha": 0.25, "precision": "fp32"})
+    found, issues = request.resolve(defaults, None, (NAME, {"task": "predict"}))
+    assert (found, issues) == (PredictRequest(overlay_alpha=0.25, precision="fp32"), [])
+    found, _ = request.resolve(defaults, None, None)
+    assert found == TrainRequest(level=2, precision="fp32").resolved()

@@ -2,6 +2,7 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from builders import json_schema
 from builders.results import CLAIMED_AT, compose, metrics, trained, training
@@ -35,7 +36,7 @@ TRAINING = training(issues=[TRAINING_ISSUE])
 
 
 def test_a_success_says_everything_in_the_public_words() -> None:
-    found = compose(trained(), Outcome.SUCCEEDED, report=report(), training=TRAINING).to_json()
+    found = compose(trained(), Outcome.SUCCEEDED, report=report(), answer=TRAINING).to_json()
     assert set(found) == PUBLIC
     assert (found["status"], found["job"], found["task"]) == ("succeeded", trained().id, "train")
     assert found["input"] == {"name": "a.zip", "bytes": 3, "sha256": "ab"}
@@ -57,7 +58,7 @@ def test_a_success_says_everything_in_the_public_words() -> None:
 
 
 def test_issues_of_check_training_and_daemon_come_together_in_that_order() -> None:
-    found = compose(trained(), Outcome.FAILED, report=report(), training=TRAINING, issues=[OWN_ISSUE])
+    found = compose(trained(), Outcome.FAILED, report=report(), answer=TRAINING, issues=[OWN_ISSUE])
     assert [issue.code for issue in found.issues] == ["pair.missing_mask", "weights.none", "train.crashed"]
     assert set(found.to_json()["issues"][0]) >= {"code", "severity", "files", "count", "message", "fix"}
 
@@ -96,7 +97,7 @@ def test_a_retry_names_the_job_that_it_repeats() -> None:
 
 
 def test_the_result_is_added_and_nothing_else_changes() -> None:
-    before = compose(trained(), Outcome.SUCCEEDED, report=report(), training=TRAINING)
+    before = compose(trained(), Outcome.SUCCEEDED, report=report(), answer=TRAINING)
     after = summary.with_result(before, "a-1.zip", PackedResult(bytes=5, sha256="cd"))
     assert after.to_json()["result"] == {"name": "a-1.zip", "bytes": 5, "sha256": "cd"}
     assert after.to_json() | {"result": None} == before.to_json()
@@ -106,9 +107,9 @@ def test_the_result_is_added_and_nothing_else_changes() -> None:
 def test_request_and_fingerprint_are_those_that_the_training_states() -> None:
     done = TrainRequest(batch_size=2).resolved()
     stated = training(request=done, fingerprint="f")
-    found = compose(trained(), Outcome.SUCCEEDED, report=report(), training=stated)
+    found = compose(trained(), Outcome.SUCCEEDED, report=report(), answer=stated)
     assert (found.request, found.fingerprint) == (done, "f")
-    unknown = compose(trained(), Outcome.SUCCEEDED, report=report(), training=training(fingerprint=None))
+    unknown = compose(trained(), Outcome.SUCCEEDED, report=report(), answer=training(fingerprint=None))
     assert "fingerprint" not in unknown.to_json()
 
 
@@ -127,7 +128,7 @@ def test_halved_batch_is_stated_also_where_the_training_left_no_answer(asked: in
 
 def conforming() -> dict[str, Result]:
     """A result of each outcome, with as much as each can know."""
-    whole = compose(job_record(retry_of="a-1"), Outcome.SUCCEEDED, report=report(), training=training(fingerprint="f"))
+    whole = compose(job_record(retry_of="a-1"), Outcome.SUCCEEDED, report=report(), answer=training(fingerprint="f"))
     found = {str(outcome): compose(trained(), outcome, report=report()) for outcome in Outcome}
     found["succeeded"] = summary.with_result(whole, "a.zip", PackedResult(bytes=5, sha256="cd"))
     found["duplicate"] = summary.duplicate(found["duplicate"], "a-1")
@@ -139,7 +140,7 @@ def conforming() -> dict[str, Result]:
 def test_result_of_each_outcome_conforms_to_the_schema(name: str) -> None:
     content = json.loads(json.dumps(conforming()[name].to_json()))
     assert json_schema.faults(content, result.json_schema()) == []
-    assert Result.model_validate_json(json.dumps(content)).to_json() == content, (
+    assert TypeAdapter(Result).validate_json(json.dumps(content)).to_json() == content, (
         "read and written again, it is the same"
     )
 

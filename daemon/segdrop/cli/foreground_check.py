@@ -32,6 +32,7 @@ def check_spec(loaded: Settings, zip_path: Path, request: GivenRequest | None, f
     if request is not None:
         sidecar = folder / "request.json"
         sidecar.write_bytes(request.content)
+    earlier = open_results(loaded)
     return CheckSpec(
         job=None,
         archive=zip_path.resolve(),  # a link that the caller names is theirs to follow; the child follows none
@@ -40,6 +41,8 @@ def check_spec(loaded: Settings, zip_path: Path, request: GivenRequest | None, f
         sidecar_name=request.name if request else None,
         defaults=loaded.defaults,
         models_dir=open_models(loaded) or folder / "no-models",
+        outbox_dir=earlier.outbox if earlier else None,
+        done_dir=earlier.done if earlier else None,
         limits=loaded.limits.for_child(),
         cache_dir=None,
         report_path=folder / "report.json",
@@ -52,15 +55,30 @@ def check_spec(loaded: Settings, zip_path: Path, request: GivenRequest | None, f
 def open_models(loaded: Settings) -> Path | None:
     """Returns the operator's ``models/``; None where there is none, or where it is closed to us, which is said."""
     folder = RootLayout(loaded.root).models
+    return folder if _is_open(folder, "its weights are left out") else None
+
+
+def open_results(loaded: Settings) -> RootLayout | None:
+    """Returns the operator's root, whose models a training may start from.
+
+    ``None`` where it has no results, or where the record of its models is closed to us, which is said.
+    """
+    layout = RootLayout(loaded.root)
+    is_open = all(_is_open(folder, "no model of an earlier job is known") for folder in (layout.outbox, layout.done))
+    return layout if is_open else None
+
+
+def _is_open(folder: Path, otherwise: str) -> bool:
+    """Whether a folder is there and can be looked into; where it is closed to us, what follows is said."""
     try:
         os.scandir(folder).close()
     except (FileNotFoundError, NotADirectoryError):
-        return None
+        return False
     except OSError as error:
-        words = f"{folder}: {error.strerror}: its weights are left out"
+        words = f"{folder}: {error.strerror}: {otherwise}"
         tables.terminal(stderr=True).print(tables.clean(words), highlight=False, soft_wrap=True)
-        return None
-    return folder
+        return False
+    return True
 
 
 def run_check(command: str, spec: CheckSpec, folder: Path) -> CheckReport:

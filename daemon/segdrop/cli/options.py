@@ -48,6 +48,24 @@ def _readable(path: Path) -> None:
     os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
 
 
+def _readable_or_folder(path: Path) -> None:
+    if path.is_dir():
+        os.scandir(path).close()
+    else:
+        _readable(path)
+
+
+def _each(check: Callable[[Path | None], Path | None]) -> Callable[[list[Path]], list[Path]]:
+    """Makes the check of a path one of a list of paths."""
+
+    def callback(paths: list[Path]) -> list[Path]:
+        for path in paths:
+            check(path)
+        return paths
+
+    return callback
+
+
 def _replaceable(path: Path) -> None:
     """Demands a regular file, or a free name in a folder: never a device, which a write would replace or fill."""
     try:
@@ -96,6 +114,15 @@ RequestOption = Annotated[
 ]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="One request key, as KEY=VALUE; repeatable.")]
 ZipArgument = Annotated[Path, typer.Argument(callback=_checked(_readable), readable=False, help="Dataset ZIP.")]
+PathsArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="PATH...",
+        callback=_each(_checked(_readable_or_folder)),
+        readable=False,
+        help="Images, folders, ZIPs, or one video.",
+    ),
+]
 OutputFile = _checked(_replaceable)
 OutputFolder = _checked(_folder_to_be)
 

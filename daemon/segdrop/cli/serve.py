@@ -29,8 +29,11 @@ def once(config: ConfigOption = None, root: RootOption = None) -> None:
     sys.exit(serve(loaded.model_copy(update={"intake": copied}), until_drained=True))
 
 
-def serve(loaded: Settings, *, until_drained: bool) -> Exit:
-    """Runs the daemon until it is asked to stop or, with ``until_drained``, until nothing is left to do."""
+def serve(loaded: Settings, *, until_drained: bool, models_root: RootLayout | None = None) -> Exit:
+    """Runs the daemon until it is asked to stop or, with ``until_drained``, until nothing is left to do.
+
+    ``models_root`` is the root whose models a request may start from, where that is another than the settings'.
+    """
     layout = RootLayout(loaded.root)
     spool_root.open_root(layout, require_sentinel=loaded.service.require_sentinel)
     os.umask(permissions.umask(layout, os.umask(permissions.CLOSED_UMASK)))
@@ -46,7 +49,7 @@ def serve(loaded: Settings, *, until_drained: bool) -> Exit:
         if until_drained and terminal.is_terminal:
             display = stack.enter_context(tables.ProgressDisplay(terminal))
         logs.get().info("daemon.started", root=str(loaded.root), pid=os.getpid(), version=__version__)
-        return Service(loaded, wakeup, listener=display).run(until_drained=until_drained)
+        return Service(loaded, wakeup, listener=display, models_root=models_root).run(until_drained=until_drained)
 
 
 def _suited_to_filesystem(loaded: Settings, layout: RootLayout) -> Settings:

@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
-from segdrop.answers import CheckProgress, Metrics, Progress, TrainProgress
+from segdrop.answers import CheckProgress, InferenceProgress, Progress, SplitMetrics, TrainProgress
 from segdrop.cli.doctor import Finding
 from segdrop.codes import Severity
 from segdrop.dataset.report import Confidence, DatasetSummary, Understood
@@ -106,7 +106,7 @@ def _understood_rows(dataset: DatasetSummary | Understood) -> Iterator[tuple[str
     yield "pairs", dataset.pairs
     if ignored := dataset.ignored_pixels:
         yield "ignored pixels", f"{ignored / (ignored + sum(dataset.class_pixels or [])):.2%}"
-    if isinstance(dataset, DatasetSummary):
+    if isinstance(dataset, DatasetSummary) and dataset.image_size is not None:
         height, width = dataset.image_size
         yield "training size", f"{height} x {width} pixels (height x width)"
 
@@ -126,7 +126,7 @@ def class_table(dataset: DatasetSummary | Understood) -> Table:
     return table
 
 
-def metrics_table(metrics: Metrics) -> Table:
+def metrics_table(metrics: SplitMetrics) -> Table:
     """Returns a table with a row for each class and one for the means."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("class", "IoU", "accuracy", "Dice"):
@@ -173,6 +173,8 @@ def describe_progress(progress: Progress | None) -> str:
             return f"converted {progress.done} of {progress.total} pairs"
         case TrainProgress():
             return ", ".join(_training_parts(progress))
+        case InferenceProgress():
+            return ", ".join(_inference_parts(progress))
 
 
 def _training_parts(progress: TrainProgress) -> Iterator[str]:
@@ -181,6 +183,15 @@ def _training_parts(progress: TrainProgress) -> Iterator[str]:
         yield f"loss {progress.loss:.3f}"
     if progress.mean_iou is not None:
         yield f"mean IoU {progress.mean_iou:.3f}"
+    if progress.images_per_second is not None:
+        yield f"{progress.images_per_second:.1f} images/s"
+    if progress.eta_seconds is not None:
+        yield f"{format_seconds(progress.eta_seconds)} left"
+
+
+def _inference_parts(progress: InferenceProgress) -> Iterator[str]:
+    of_all = f" of {progress.total}" if progress.total else ""
+    yield f"{'predicted' if progress.stage == 'predict' else 'evaluated'} {progress.done}{of_all} images"
     if progress.images_per_second is not None:
         yield f"{progress.images_per_second:.1f} images/s"
     if progress.eta_seconds is not None:
@@ -265,6 +276,8 @@ def _share(progress: Progress | None) -> tuple[int | None, int]:
             return progress.done, progress.total
         case TrainProgress():
             return progress.step, progress.steps
+        case InferenceProgress():
+            return (progress.done, progress.total) if progress.total else (None, 1)
 
 
 def _most_advanced(lines: list[JobStatus]) -> JobStatus | None:

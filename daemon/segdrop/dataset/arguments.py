@@ -15,7 +15,7 @@ from segdrop.dataset.report import Argument, Confidence, Part
 from segdrop.dataset.samples import Drawing, LabelledSample, Reading, Split
 from segdrop.dataset.split.division import Sides
 from segdrop.errors import Issue
-from segdrop.request import Request
+from segdrop.request import DatasetRequest, TrainRequest
 
 #: the codes that say that a part may be read otherwise; each is a warning at least
 DOUBTS: Mapping[Code, Part] = {
@@ -44,7 +44,7 @@ _ENCODINGS: Mapping[Encoding, str] = {
 }
 
 
-def of_layout(reading: Reading, request: Request | None, issues: Iterable[Issue]) -> Argument:
+def of_layout(reading: Reading, request: DatasetRequest | None, issues: Iterable[Issue]) -> Argument:
     """Returns the argument for the layout, and with it for which mask is of which image."""
     is_requested = request is not None and request.format == reading.layout
     return Argument(
@@ -118,7 +118,7 @@ def of_classes(
     reading: ClassReading,
     names: ClassNames | None,
     class_pixels: Sequence[int],
-    request: Request,
+    request: DatasetRequest,
     issues: Iterable[Issue],
 ) -> Argument:
     """Returns the argument for the names of classes, and which value each stands for."""
@@ -148,7 +148,11 @@ def _next_names(reading: ClassReading, names: ClassNames | None) -> tuple[str | 
 
 
 def of_ignore(
-    reading: ClassReading, pixels: Mapping[int, int], ignored_pixels: int, request: Request, issues: Iterable[Issue]
+    reading: ClassReading,
+    pixels: Mapping[int, int],
+    ignored_pixels: int,
+    request: DatasetRequest,
+    issues: Iterable[Issue],
 ) -> Argument:
     """Returns the argument for the value that is left out of loss and metrics, if there is one."""
     share = ignored_pixels / (sum(pixels.values()) or 1)
@@ -174,8 +178,17 @@ def of_ignore(
     )
 
 
-def of_split(samples: Sequence[LabelledSample], sides: Sides, request: Request, issues: Iterable[Issue]) -> Argument:
+def of_split(
+    samples: Sequence[LabelledSample], sides: Sides, request: DatasetRequest, issues: Iterable[Issue]
+) -> Argument:
     """Returns the argument for which images are trained on, and which are only measured with."""
+    if not isinstance(request, TrainRequest):
+        return Argument(
+            part=Part.SPLIT,
+            reading="all pairs are measured, and none is trained on",
+            evidence=f"task {request.task}: {len(sides.test)} pairs",
+            confidence=Confidence.CERTAIN,
+        )
     numbers = f"{len(sides.train)} train, {len(sides.val)} val, {len(sides.test)} test"
     is_partial = any(sample.split for sample in samples) and not all(sample.split for sample in samples)
     is_incomplete = any(issue.code is Code.SPLIT_INCOMPLETE for issue in issues)

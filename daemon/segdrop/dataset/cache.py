@@ -48,6 +48,11 @@ class CacheWriter:
         self._images.close()
         self._masks.close()
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of all images, in pixels."""
+        return self._height, self._width
+
     def append(self, image: Bytes, mask_codes: Bytes) -> None:
         """Add a pair: image (height, width, 3) and mask (height, width), both uint8."""
         _write_all(self._images.fileno(), np.ascontiguousarray(image), self._count)

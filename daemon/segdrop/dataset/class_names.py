@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from segdrop.codes import Code
 from segdrop.errors import DataError, Issue
-from segdrop.request import Request
+from segdrop.request import DatasetRequest
 
 MAX_CLASSES = 254
 _MAX_NAME_CHARACTERS = 200
@@ -65,7 +65,7 @@ def decoded(content: bytes, source: str) -> str:
         raise DataError([Issue.of(Code.CLASSES_INVALID, message, files=[source])]) from error
 
 
-def requested(request: Request) -> ClassNames | None:
+def requested(request: DatasetRequest) -> ClassNames | None:
     """Returns the names that the request has, or None. Raises DataError where they cannot be names of classes."""
     if request.classes is None:
         return None

@@ -31,8 +31,8 @@ from segdrop.dataset.progress import ProgressFile
 from segdrop.dataset.report import CheckReport
 from segdrop.dataset.samples import LabelledSample, Split, extension, pairing_key
 from segdrop.errors import DataError, UnavailableError
-from segdrop.request import EMBEDDED_NAME
-from segdrop.spec import ConvertSpec
+from segdrop.request import EMBEDDED_NAME, EvaluateRequest
+from segdrop.spec import CheckSpec, ConvertSpec
 
 #: formats that hold pixels as they are; the others are compressed already
 _UNCOMPRESSED = frozenset({"bmp", "dib", "tif", "tiff", "ppm", "pgm", "pbm", "pnm"})
@@ -53,6 +53,16 @@ def convert(spec: ConvertSpec, stop: child_runtime.StopFlag) -> CheckReport:
         if result.report.dataset is not None:
             write(archive, result, spec, stop)
         return result.report
+
+
+def write_pairs(archive: Archive, result: FullCheck, spec: CheckSpec, stop: child_runtime.StopFlag) -> None:
+    """Write what an evaluation measures with to ``pairs_path``; does nothing for other tasks, and where there is a
+    fault.
+    """
+    is_wanted = isinstance(result.report.request, EvaluateRequest) and result.report.dataset is not None
+    if is_wanted and spec.pairs_path is not None:
+        values = spec.model_dump() | {"output_path": spec.pairs_path, "skip_bad": False}
+        write(archive, result, ConvertSpec.model_validate(values), stop)
 
 
 def write(archive: Archive, result: FullCheck, spec: ConvertSpec, stop: child_runtime.StopFlag) -> None:

@@ -1,11 +1,14 @@
 """The full check of a ZIP, in this order: its directory, request, layout, every byte, then every pixel."""
 
+import hashlib
+import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-from segdrop import child_runtime, durable, fingerprint, logs, weights_files
+from segdrop import child_runtime, durable, fingerprint, logs, pretrained, regular_files
 from segdrop.codes import Code
 from segdrop.dataset import quick_check
 from segdrop.dataset.archive.source import Archive, Verification
@@ -14,13 +17,16 @@ from segdrop.dataset.quick_check import QuickCheck, RequestSources
 from segdrop.dataset.report import CheckReport
 from segdrop.dataset.samples import LabelledSample
 from segdrop.dataset.split import division
-from segdrop.request import Request, TrainRequest
+from segdrop.errors import DataError, StoppedError
+from segdrop.request import TrainRequest
 from segdrop.spec import CheckSpec
+from segdrop.spool.kept_models import KeptModels
 
 if TYPE_CHECKING:
     from segdrop.dataset.interpretation import Interpretation
 
 _DAMAGED = Code.ARCHIVE_CORRUPT
+_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,11 @@ class FullCheck:
     interpretation: "Interpretation | None"
 
 
-def check(spec: CheckSpec, stop: child_runtime.StopFlag) -> CheckReport:
+#: What is done with an archive while it is open, after its check.
+AndThen = Callable[[Archive, FullCheck], None]
+
+
+def check(spec: CheckSpec, stop: child_runtime.StopFlag, and_then: AndThen | None = None) -> CheckReport:
     """Check one ZIP and return the report.
 
     Where the spec names folders, the cache (if there is no fault) and overlays of some samples are left there.
@@ -45,7 +55,43 @@ def check(spec: CheckSpec, stop: child_runtime.StopFlag) -> CheckReport:
 
             doubts = arguments.doubtful({issue.code for issue in result.report.issues})
             overlays.write_samples(archive, result.interpretation, spec.samples_dir, doubts)
+        if and_then is not None:
+            and_then(archive, result)
         return result.report
+
+
+def check_other(spec: CheckSpec, stop: child_runtime.StopFlag) -> CheckReport:
+    """Check the request of an input other than a ZIP, and read the input once; what is in it, its decoding finds."""
+    started = time.monotonic()
+    earlier = KeptModels.at(spec.outbox_dir, spec.done_dir)
+    sources = RequestSources(
+        spec.sidecar, spec.sidecar_name, spec.defaults, spec.models_dir, earlier, spec.default_model
+    )
+    found = quick_check.check_other(sources, spec.name)
+    with regular_files.open_binary(spec.archive) as stream:
+        before = os.fstat(stream.fileno())
+        sha256 = _sha256_unless_stopped(stream, stop)
+        after = os.fstat(stream.fileno())
+    return CheckReport(
+        input_bytes=after.st_size,
+        input_sha256=sha256,
+        changed_while_read=(before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns),
+        request=found.request,
+        issues=found.issues,
+        dataset=None,
+        peak_rss_bytes=child_runtime.peak_rss_bytes(),
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _sha256_unless_stopped(stream: BinaryIO, stop: child_runtime.StopFlag) -> str:
+    """Returns the SHA-256 of a file, in hexadecimal. Raises StoppedError once the process was asked to stop."""
+    digest = hashlib.sha256()
+    while block := stream.read(_BLOCK_BYTES):
+        if stop:
+            raise StoppedError
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def check_archive(
@@ -56,7 +102,8 @@ def check_archive(
     With ``skip_bad``, pairs that cannot be used are left out with warnings, if they are at most half of all.
     """
     started = time.monotonic()
-    sources = RequestSources(spec.sidecar, spec.sidecar_name, spec.defaults, spec.models_dir)
+    earlier = KeptModels.at(spec.outbox_dir, spec.done_dir)
+    sources = RequestSources(spec.sidecar, spec.sidecar_name, spec.defaults, spec.models_dir, earlier)
     found = quick_check.check(archive, sources, most_read_bytes=None)
     samples = _wanted(found)
     progress = ProgressFile(spec.progress_path, len(archive.names) + len(samples), stop)
@@ -75,25 +122,31 @@ def check_archive(
     if spec.cache_dir is not None and (changed or interpretation is None or interpretation.summary is None):
         durable.remove_tree(spec.cache_dir)
     report = _report(archive, found, verification, interpretation, changed=changed, seconds=time.monotonic() - started)
-    if report.dataset is not None and found.request is not None and not found.request.force:
-        report = _fingerprinted(report, found.request, spec.weights_dirs)
+    if report.dataset is not None and isinstance(found.request, TrainRequest) and not found.request.force:
+        report = _fingerprinted(report, found.request, spec.weights_dirs, earlier)
     return FullCheck(report, interpretation)
 
 
-def _fingerprinted(report: CheckReport, request: Request, dirs: list[Path]) -> CheckReport:
+def _fingerprinted(
+    report: CheckReport, request: TrainRequest, dirs: list[Path], earlier: KeptModels | None
+) -> CheckReport:
     """Returns the report with what an earlier result is recognised by, or as it is where that cannot be found out.
 
-    A file of weights that cannot be read is no fault of the data: the training will meet it again, and say so.
+    What cannot be read is no fault of the data, and an earlier model may be gone since the request was read: the
+    training will meet it again, and say so. What is the previous training is known when this one starts.
     """
-    if not dirs:
+    if not dirs or request.pretrained == pretrained.PREVIOUS:
         return report
     try:
-        state = weights_files.state(request.pretrained, request.architecture, dirs)
-        digest = weights_files.resolve(request.pretrained, request.architecture, dirs)
+        state = pretrained.state(request.pretrained, request.architecture, dirs, earlier)
+        start = pretrained.resolve(request.pretrained, request.architecture, earlier, None)
+        identity = start.identity(request.architecture, dirs)
     except OSError as error:
         logs.get().warning("weights.unreadable", file=error.filename, reason=error.strerror)
         return report
-    found = fingerprint.of(report.input_sha256, request.model_dump(mode="json"), digest)
+    except DataError:
+        return report
+    found = fingerprint.of(report.input_sha256, request.model_dump(mode="json"), identity)
     return report.model_copy(update={"fingerprint": found, "weights_state": state})
 
 
@@ -128,5 +181,5 @@ def _report(
 
 def _wanted(found: QuickCheck) -> list[LabelledSample]:
     """Returns the pairs that the request wants: all, or the first ``max_images`` of a seeded shuffle."""
-    request = found.request or TrainRequest()
+    request = found.dataset_request or TrainRequest()
     return division.take(found.samples, request.max_images, request.seed)

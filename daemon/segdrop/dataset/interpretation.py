@@ -15,7 +15,7 @@ from segdrop.dataset.quick_check import QuickCheck
 from segdrop.dataset.report import Argument, DatasetSummary, Understood
 from segdrop.dataset.samples import LabelledSample, Reading, Split
 from segdrop.dataset.split.division import Sides
-from segdrop.request import Request
+from segdrop.request import DatasetRequest, TrainRequest
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Interpretation:
 
 
 def summary(
-    found: QuickCheck, pixel_pass: PixelPass, interpretation: Interpretation, request: Request
+    found: QuickCheck, pixel_pass: PixelPass, interpretation: Interpretation, request: DatasetRequest
 ) -> DatasetSummary:
     """Returns the summary of a dataset without any fault.
 
@@ -72,7 +72,7 @@ def summary(
         ignore_index=reading.ignore_index,
         mask_encoding=reading.encoding.value,
         split="given" if sides.is_given else "made",
-        image_size=request.image_size,
+        image_size=request.image_size if isinstance(request, TrainRequest) else None,
         class_pixels=interpretation.class_pixels,
         ignored_pixels=interpretation.ignored_pixels,
         assumptions=assumptions,
@@ -85,15 +85,16 @@ def summary(
 
 def _arguments(found: QuickCheck, layout: Reading, interpretation: Interpretation | None) -> list[Argument]:
     """Returns the arguments for all parts but the split, as far as the check came."""
-    made = [arguments.of_layout(layout, found.request, found.issues)]
-    if interpretation is None or interpretation.reading is None or found.request is None:
+    request = found.dataset_request
+    made = [arguments.of_layout(layout, request, found.issues)]
+    if interpretation is None or interpretation.reading is None or request is None:
         return made
     reading, pixels = interpretation.reading, interpretation.pixels
     return [
         *made,
         arguments.of_encoding(reading, found.names, interpretation.samples, pixels, found.issues),
-        arguments.of_classes(reading, found.names, interpretation.class_pixels, found.request, found.issues),
-        arguments.of_ignore(reading, pixels, interpretation.ignored_pixels, found.request, found.issues),
+        arguments.of_classes(reading, found.names, interpretation.class_pixels, request, found.issues),
+        arguments.of_ignore(reading, pixels, interpretation.ignored_pixels, request, found.issues),
     ]
 
 

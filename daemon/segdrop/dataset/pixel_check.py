@@ -29,7 +29,7 @@ from segdrop.dataset.report import CacheIndex
 from segdrop.dataset.samples import LabelledSample
 from segdrop.dataset.split import division, similarity
 from segdrop.errors import DataError, Issue, UnavailableError, has_fault
-from segdrop.request import Request, TrainRequest
+from segdrop.request import DatasetRequest, EvaluateRequest, ImageSize, TrainRequest
 from segdrop.spec import CheckSpec
 
 _DAMAGED = Code.ARCHIVE_CORRUPT
@@ -56,7 +56,7 @@ def check(
     decode.configure(spec.limits.max_image_pixels)
     deep = deep_survey.survey(archive, samples) if deep_survey.may_have_deep_images(archive, samples) else None
     legend = [colour for colour, _ in found.names.colours] if found.names else []
-    labeller = Labeller(legend, turning=rereading.requested_turning(found.request))
+    labeller = Labeller(legend, turning=rereading.requested_turning(found.dataset_request))
     left_out: list[str] = []
     if skip_bad:
         samples, left_out = _usable(archive, found, samples, PixelPass(labeller, deep), progress)
@@ -82,7 +82,7 @@ def _usable(
     over every byte; that need not stay so.
     """
     progress.extend(len(samples))
-    pixel_pass.run(archive, samples, (found.request or TrainRequest().resolved()).image_size, None, progress.step)
+    pixel_pass.run(archive, samples, _size(found.dataset_request), None, progress.step)
     if 2 * len(pixel_pass.bad) > len(samples):
         return samples, []
     found.issues = [_excused(issue) if issue.code == _DAMAGED else issue for issue in found.issues]
@@ -125,10 +125,10 @@ def _pass_over(
     """Make one pass over the pixels. Where images or masks are to be read otherwise, the pass that does so is returned,
     and no classes.
     """
-    request = found.request or TrainRequest().resolved()
+    size = _size(found.dataset_request)
     with contextlib.ExitStack() as stack:
-        writer = stack.enter_context(CacheWriter(cache_dir, *request.image_size)) if cache_dir is not None else None
-        pixel_pass.run(archive, samples, request.image_size, writer, progress.step)
+        writer = stack.enter_context(CacheWriter(cache_dir, *size)) if cache_dir is not None else None
+        pixel_pass.run(archive, samples, size, writer, progress.step)
         following = rereading.following(archive, samples, pixel_pass)
         bad = frozenset(pixel_pass.bad)
         interpretation = Interpretation(samples, pixel_pass.labeller, bad, deep=pixel_pass.deep)
@@ -154,7 +154,7 @@ def _conclude(
     writer: CacheWriter | None,
 ) -> None:
     """Read classes and split from what the pixel pass saw, and finish the cache."""
-    request, samples = found.request, interpretation.samples
+    request, samples = found.dataset_request, interpretation.samples
     if request is None or not pixel_pass.is_readable:
         return
     try:
@@ -170,19 +170,19 @@ def _conclude(
     found.issues += pixel_findings.unknown_values(archive, samples, pixel_pass, reading)
     found.issues += plausibility.overlap(pixel_pass.num_overlapping, class_pixels)
     found.issues += pixel_findings.nothing_to_learn(class_pixels)
-    if not pixel_pass.is_sound or division.shortage(samples) or has_fault(found.issues):
+    if not pixel_pass.is_sound or _cannot_be_divided(samples, request) or has_fault(found.issues):
         return
     presence = [pixel_findings.class_bits(codes, pixel_pass.keys, reading) for codes in pixel_pass.cache_codes]
     images = similarity.centred(pixel_pass.thumbnails)
     pixel_pass.thumbnails.clear()
-    sides = division.divide(samples, presence, request.val_fraction, request.seed, similarity.groups(images))
+    sides = _sides(samples, presence, request, similarity.groups(images))
     interpretation.sides = sides
     found.issues += assignment.absent(reading.names, class_pixels)
     found.issues += pixel_findings.unlabelled_sides(presence, sides)
     found.issues += pixel_findings.leak(archive, samples, images, sides)
     found.issues += spellings.alike(reading.names, class_pixels, request)
     found.issues += pixel_findings.doubtful_roles(archive, found, samples)
-    found.issues += plausibility.few(len(sides.train) + len(sides.val))
+    found.issues += plausibility.few(len(sides.train) + len(sides.val)) if sides.train else []
     found.issues += plausibility.imbalance(reading.names, class_pixels)
     num_framed = pixel_findings.num_framed(pixel_pass, reading)
     found.issues += plausibility.inversion(reading, class_pixels, num_framed, len(samples))
@@ -195,8 +195,26 @@ def _conclude(
     if has_fault(found.issues):
         return
     if writer is not None:
-        _finish_cache(writer, archive, samples, pixel_pass, reading, sides, request)
+        _finish_cache(writer, archive, samples, pixel_pass, reading, sides)
     interpretation.summary = summary(found, pixel_pass, interpretation, request)
+
+
+def _size(request: DatasetRequest | None) -> ImageSize:
+    """Returns the size (height, width) to which pairs are scaled: that of the training, where there is to be one."""
+    return (request if isinstance(request, TrainRequest) else TrainRequest()).image_size
+
+
+def _cannot_be_divided(samples: list[LabelledSample], request: DatasetRequest) -> bool:
+    return not isinstance(request, EvaluateRequest) and bool(division.shortage(samples))
+
+
+def _sides(
+    samples: list[LabelledSample], presence: list[int], request: DatasetRequest, groups: Sequence[int] | None
+) -> division.Sides:
+    """Divides the samples for a training; for an evaluation, all of them are tested with."""
+    if isinstance(request, TrainRequest):
+        return division.divide(samples, presence, request.val_fraction, request.seed, groups)
+    return division.all_tested(len(samples))
 
 
 def _pixels(pixel_pass: PixelPass, reading: ClassReading) -> tuple[list[int], int]:
@@ -210,21 +228,20 @@ def _pixels(pixel_pass: PixelPass, reading: ClassReading) -> tuple[list[int], in
     return pixels, ignored
 
 
-def _finish_cache(  # noqa: PLR0913, PLR0917  (what the check knows meets here)
+def _finish_cache(
     writer: CacheWriter,
     archive: Archive,
     samples: list[LabelledSample],
     pixel_pass: PixelPass,
     reading: ClassReading,
     sides: division.Sides,
-    request: Request,
 ) -> None:
     """Turn the codes in the cache into class ids, and write its index."""
     class_ids = np.full(256, IGNORE, np.uint8)
     for code, key in enumerate(pixel_pass.keys):
         class_ids[code] = reading.lookup[key]
     writer.map_masks(class_ids)
-    height, width = request.image_size
+    height, width = writer.size
     writer.finish(
         CacheIndex(
             count=len(samples),

@@ -9,18 +9,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from segdrop import regular_files
+from segdrop import pretrained, regular_files
 from segdrop import request as requests
 from segdrop.codes import Code
 from segdrop.dataset import class_names, layouts
 from segdrop.dataset.archive.source import Archive, MemberError
 from segdrop.dataset.archive.tree import Tree
 from segdrop.dataset.class_names import ClassNames
-from segdrop.dataset.classes.presets import PRESETS
+from segdrop.dataset.classes.mapping import unknown_preset
 from segdrop.dataset.samples import LabelledSample, Reading, is_image, labelled
 from segdrop.dataset.split import copies, division
 from segdrop.errors import DataError, Issue, has_fault
-from segdrop.request import Request
+from segdrop.request import DatasetRequest, EvaluateRequest, PredictRequest, Request, TrainRequest
+from segdrop.spool.kept_models import KeptModels
 
 #: the limit of the quick check for all annotation files together, which takes a few seconds
 QUICK_READ_BYTES = 1 << 25
@@ -30,12 +31,14 @@ _ABOUT_LISTS = frozenset({Code.CLASSES_CONTRADICTED, Code.CLASSES_INVALID})
 
 @dataclass(frozen=True, slots=True)
 class RequestSources:
-    """Tells what belongs to a ZIP from outside: its sidecar, and the operator's defaults and weights."""
+    """Tells what belongs to an input from outside: its sidecar, the operator's defaults and weights, earlier models."""
 
     sidecar: Path | None
     sidecar_name: str | None
     defaults: Mapping[str, Any]
     models_dir: Path
+    earlier: KeptModels | None = None  #: models that the request may start from; ``None`` where there are none
+    default_model: str = ""  #: the operator's, for inputs other than ZIPs that come without a request; empty: none
 
 
 @dataclass(slots=True)
@@ -50,13 +53,33 @@ class QuickCheck:
     most_pairs: int = 0  #: the upper bound where the layout was left to the full check
 
     @property
+    def dataset_request(self) -> DatasetRequest | None:
+        """The request, where it is about a labelled dataset."""
+        return self.request if isinstance(self.request, DatasetRequest) else None
+
+    @property
     def cache_bytes(self) -> int:
         """Disk space in bytes that the decoded pairs take at training size: three channels and a mask, a byte each."""
-        if self.request is None:
+        if not isinstance(self.request, TrainRequest):
             return 0
         height, width = self.request.image_size
         pairs = len(self.samples) if self.reading is not None else self.most_pairs
         return 4 * height * width * min(pairs, self.request.max_images or pairs)
+
+
+def check_other(sources: RequestSources, name: str) -> QuickCheck:
+    """Check the request of an input other than a ZIP; nothing of the input itself is read.
+
+    ``name`` is the one that people know the input by.
+    """
+    defaults = dict(sources.defaults)
+    if sources.default_model:
+        defaults = {"model": sources.default_model, **defaults, "task": "predict"}
+    request, issues = _resolved(replace(sources, defaults=defaults), None)
+    if request is not None and not isinstance(request, PredictRequest):
+        message = f'{name} can only be predicted, and its task is "{request.task}"'
+        issues = [Issue.of(Code.REQUEST_NEEDS_PREDICT, message, files=[name])]
+    return QuickCheck(request=None if has_fault(issues) else request, issues=issues)
 
 
 class _EnoughError(Exception):
@@ -75,16 +98,16 @@ def check(archive: Archive, sources: RequestSources, most_read_bytes: int | None
         tree.read = _Allowance(archive, most_read_bytes).read
     found.request, issues = _request(archive, tree, sources)
     found.issues += issues
-    if not archive.is_safe:
+    if not archive.is_safe or isinstance(found.request, PredictRequest):
         return found
     try:
-        found.reading = layouts.read(tree, found.request.format if found.request else "auto")
+        found.reading = layouts.read(tree, found.dataset_request.format if found.dataset_request else "auto")
     except DataError as error:
         found.issues += error.issues
     except _EnoughError:
         found.most_pairs = sum(map(is_image, archive.names))
     else:
-        found.issues += _unsettled(found.reading.issues, found.request)
+        found.issues += _unsettled(found.reading.issues, found.dataset_request)
         _read_samples(archive, found, found.reading)
     try:
         found.names = _names(found)
@@ -93,7 +116,7 @@ def check(archive: Archive, sources: RequestSources, most_read_bytes: int | None
     return found
 
 
-def _unsettled(issues: Sequence[Issue], request: Request | None) -> list[Issue]:
+def _unsettled(issues: Sequence[Issue], request: DatasetRequest | None) -> list[Issue]:
     """Returns the issues of a reading but for those about lists of classes, where the request names the classes."""
     if request is None or request.classes is None:
         return list(issues)
@@ -107,11 +130,12 @@ def _read_samples(archive: Archive, found: QuickCheck, reading: Reading) -> None
     except DataError as error:
         found.issues += error.issues
         return
-    found.samples, issues = division.completed(samples)
+    is_divided = not isinstance(found.request, EvaluateRequest)
+    found.samples, issues = division.completed(samples) if is_divided else (samples, [])
     found.issues += issues
     found.issues += _namesakes(archive, found.samples)
     found.issues += copies.contradictions(found.samples, archive.identity, archive.names)
-    if not has_fault(reading.issues):
+    if is_divided and not has_fault(reading.issues):
         found.issues += division.shortage(found.samples)
 
 
@@ -168,6 +192,16 @@ def _are_spelt_alike(names: Sequence[str], one: int, other: int) -> bool:
 def _request(archive: Archive, tree: Tree, sources: RequestSources) -> tuple[Request | None, list[Issue]]:
     """Returns the request from defaults, ZIP and sidecar, with the issues of all three."""
     embedded, issues = _embedded(archive, tree)
+    request, problems = _resolved(sources, embedded)
+    issues += problems
+    return (None if has_fault(issues) else request), issues
+
+
+def _resolved(
+    sources: RequestSources, embedded: tuple[str, Mapping[str, Any]] | None
+) -> tuple[Request | None, list[Issue]]:
+    """Returns the request from defaults, what the ZIP says and the sidecar, with the issues of the last."""
+    issues: list[Issue] = []
     sidecar = None
     if sources.sidecar is not None:
         name = sources.sidecar_name or sources.sidecar.name
@@ -178,7 +212,9 @@ def _request(archive: Archive, tree: Tree, sources: RequestSources) -> tuple[Req
     request, problems = requests.resolve(sources.defaults, embedded, sidecar)
     issues += problems
     if request is not None:
-        issues += _weights_issues(request, sources.models_dir) + _preset_issues(request)
+        issues += _preset_issues(request)
+    if isinstance(request, TrainRequest):
+        issues += pretrained.issues(request.pretrained, request.architecture, sources.models_dir, sources.earlier)
     return (None if has_fault(issues) else request), issues
 
 
@@ -199,28 +235,15 @@ def _embedded(archive: Archive, tree: Tree) -> tuple[tuple[str, Mapping[str, Any
     return (None if issues else (name, values)), issues
 
 
-def _weights_issues(request: Request, models_dir: Path) -> list[Issue]:
-    """Returns an issue where ``pretrained`` names a file that is not in the operator's folder."""
-    name = request.pretrained
-    if name in ("auto", "none"):
-        return []
-    if Path(name).name == name and (models_dir / name).is_file():
-        return []
-    return [Issue.of(Code.REQUEST_WEIGHTS_NOT_FOUND, f"`pretrained` is '{name}', and models/ has no such file")]
-
-
 def _preset_issues(request: Request) -> list[Issue]:
-    """Returns an issue where ``class_map`` is the name of a preset that does not exist."""
-    if not isinstance(request.class_map, str) or request.class_map in PRESETS:
-        return []
-    message = f"`class_map` is '{request.class_map}', which is no preset: there are {', '.join(PRESETS)}"
-    return [Issue.of(Code.REQUEST_INVALID_VALUE, message)]
+    issue = unknown_preset(request.class_map)
+    return [issue] if issue else []
 
 
 def _names(found: QuickCheck) -> ClassNames | None:
     """Returns class names from the request, else from the layout, else None."""
     given = found.reading.names if found.reading else None
-    wanted = class_names.requested(found.request) if found.request else None
+    wanted = class_names.requested(found.dataset_request) if found.dataset_request else None
     if wanted is None:
         return given
     if wanted.ordered and given and len(given.colours) == len(wanted.ordered):

@@ -64,7 +64,7 @@ class DatasetSummary(Record):
     ignore_index: int | None  #: the mask value that is left out, as it stands in the masks
     mask_encoding: str
     split: str  #: ``given`` or ``made``
-    image_size: ImageSize  #: of the cache
+    image_size: ImageSize | None  #: of the cache; ``None`` where there is none: nothing is trained
     class_pixels: list[int]
     ignored_pixels: int
     assumptions: list[str]

@@ -9,10 +9,10 @@ from segdrop.dataset.masks.deep_values import FULL_RANGE
 from segdrop.dataset.masks.placing import Turning
 from segdrop.dataset.pixel_pass import PixelPass
 from segdrop.dataset.samples import LabelledSample
-from segdrop.request import Request
+from segdrop.request import DatasetRequest
 
 
-def requested_turning(request: Request | None) -> Turning | None:
+def requested_turning(request: DatasetRequest | None) -> Turning | None:
     """Returns where the request says that masks lie on images that are turned, or None where it does not."""
     return None if request is None or request.mask_orientation == "auto" else Turning(request.mask_orientation)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from segdrop.dataset.unlabelled.item import Item
 from segdrop.record import Record
@@ -34,4 +35,4 @@ class ImageRecord(Record):
     mean_confidence: float  #: 0 to 1
     doubt: float
     descriptor: tuple[float, ...]
-    parts: dict[str, Any] = {}  #: output's name → what its :meth:`Output.write` returned
+    parts: dict[str, Any] = Field({})  #: output's name → what its :meth:`Output.write` returned

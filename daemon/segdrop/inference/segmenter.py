@@ -1,35 +1,5 @@
-"""What the predictor needs of a model, whatever it was made with: ours, Hugging Face's, ONNX's or torchvision's."""
+"""The protocol of a model that predicts, where the predictor looks for it; it is that of :mod:`segdrop.modeling`."""
 
-from typing import Protocol
+from segdrop.modeling.segmenters.protocol import Segmenter
 
-import numpy as np
-import numpy.typing as npt
-from torch import Tensor
-
-from segdrop.request import ImageSize
-
-
-class Segmenter(Protocol):
-    """A model that is ready to predict: on its device, in its number format, in evaluation mode."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes, by class id."""
-
-    @property
-    def colours(self) -> tuple[tuple[int, int, int], ...] | None:
-        """Colours of the classes, by class id, where the model brings its own; else those of PASCAL VOC serve."""
-
-    @property
-    def input_size(self) -> ImageSize | None:
-        """The size to which images are scaled, whatever their shape, as in training; None where any size will do."""
-
-    @property
-    def side_multiple(self) -> int:
-        """Sides in pixels have to be multiples of it, where any size will do."""
-
-    def logits(self, images: npt.NDArray[np.uint8]) -> Tensor:
-        """Returns the logits (N, C, h, w) float32 of images (N, H, W, 3), as small as the model computes them.
-
-        Softmax over C gives the probability of each class.
-        """
+__all__ = ["Segmenter"]

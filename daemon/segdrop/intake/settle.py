@@ -21,6 +21,7 @@ class Stamp:
     size: int
     mtime_ns: int
     ctime_ns: int
+    uid: int | None = None  #: of the owner; where it is the inbox that files lie in, of the user who dropped it
 
     @property
     def identity(self) -> FileIdentity:
@@ -30,7 +31,7 @@ class Stamp:
 
 def stamp_of(status: os.stat_result) -> Stamp:
     """Returns the stamp of a file by its status."""
-    return Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_uid)
 
 
 class FileEnding(StrEnum):

@@ -8,16 +8,16 @@ from segdrop.codes import Code
 from segdrop.errors import Issue
 from segdrop.modeling.architectures import SegmentationModel
 from segdrop.modeling.weights import Initialisation
-from segdrop.request import Request
+from segdrop.request import TrainRequest
 
 
-def freeze(model: SegmentationModel, request: Request, initialisation: Initialisation) -> None:
+def freeze(model: SegmentationModel, request: TrainRequest, initialisation: Initialisation) -> None:
     """Freezes as many stages of the encoder as a request asks for; none with random weights, which know nothing yet."""
     if initialisation.is_pretrained:
         model.freeze(request.frozen_stages)
 
 
-def refusals(request: Request, initialisation: Initialisation) -> list[Issue]:
+def refusals(request: TrainRequest, initialisation: Initialisation) -> list[Issue]:
     """Returns a warning where stages were to be frozen and are not."""
     if not request.frozen_stages or initialisation.is_pretrained:
         return []

@@ -13,7 +13,7 @@ from segdrop.spool.job import Job, JobState
 from segdrop.spool.layout import JobLayout
 
 #: the progress that belongs to a job in each state
-_STAGES = {JobState.CLAIMED: "check", JobState.RUNNING: "train"}
+_STAGES = {JobState.CLAIMED: ("check",), JobState.RUNNING: ("train", "predict", "evaluate")}
 Moment = Annotated[
     AwareDatetime,
     PlainSerializer(lambda moment: moment.isoformat(timespec="seconds"), return_type=str),
@@ -81,7 +81,7 @@ class Status(Record):
 def progress_of(job: Job, files: JobLayout) -> Progress | None:
     """Returns how far the child of the job's present stage has come; that of another stage says nothing."""
     progress = answers.read_progress(files.progress)
-    return progress if progress and progress.stage == _STAGES.get(job.state) else None
+    return progress if progress and progress.stage in _STAGES.get(job.state, ()) else None
 
 
 def json_schema() -> dict[str, Any]:

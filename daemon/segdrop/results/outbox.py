@@ -1,5 +1,7 @@
 """Delivers the ZIP into the outbox, then the JSON, which is the commit point. Each step may be repeated.
 
+Between the two, the record of the model is put into ``done/``: a job whose answer is there can be started from.
+
 People may take away what they find in the outbox at any moment, so nothing after the commit relies on it: a
 copy of the JSON stays in the work folder until the job is archived.
 """
@@ -28,7 +30,16 @@ def deliver(layout: RootLayout, job: Job) -> None:
     durable.write_bytes(files.published, files.outcome.read_bytes())
     _drop_reservation(archive)
     _publish_once(files.result_zip, archive)
+    _keep_model(layout, job)
     durable.publish(files.outcome, answer)
+
+
+def _keep_model(layout: RootLayout, job: Job) -> None:
+    """Puts the record of the model beside the place that the input is going to have; without a model, nothing."""
+    record = layout.job(job.id).kept_model
+    if record.exists():  # else it is there already, or there is none
+        durable.ensure_dir(layout.done / job.id)
+        durable.move(record, layout.kept_model(job.id))
 
 
 def _drop_reservation(target: Path) -> None:

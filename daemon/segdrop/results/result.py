@@ -1,14 +1,15 @@
-"""The result: ``outbox/<job>.json``, the public answer to a job, whatever its outcome."""
+"""The result: ``outbox/<job>.json``, the public answer to a job, whatever its outcome. A union by ``task``."""
 
-from typing import Any, Literal, TypeAlias
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
-from segdrop.answers import Environment, Metrics
+from segdrop.answers import Environment, EvaluationMetrics, Metrics, ModelSummary, PredictionSummary
 from segdrop.dataset.report import DatasetSummary
 from segdrop.errors import Issue
 from segdrop.record import Record
-from segdrop.request import StoredRequest
+from segdrop.request import EvaluateRequest, PredictRequest, StoredTrainRequest
 from segdrop.spool.job import Outcome
 
 
@@ -29,31 +30,43 @@ class ResultFile(Record):
 
 
 class Timing(Record):
-    """Tells how long a job took, in seconds. What was measured by the training alone is there where there was one."""
+    """Tells how long a job took, in seconds."""
 
     queued_seconds: float
     prepare_seconds: float
+    total_seconds: float
+
+
+class TrainTiming(Timing):
+    """Tells how long a training took. What was measured by the training alone is there where there was one."""
+
     train_seconds: float
     train_images_per_second: float
     first_step_seconds: float = 0.0
     estimated_seconds: float = 0.0
     run_seconds: float = 0.0
-    total_seconds: float
 
 
-class TrainResult(Record):
-    """The answer to a request for a training. Keys with a default are left out where they say nothing."""
+class InferenceTiming(Timing):
+    """Tells how long a prediction or an evaluation took."""
+
+    predict_seconds: float = 0.0
+    images_per_second: float = 0.0
+    first_image_seconds: float = 0.0
+
+
+class BaseResult(Record):
+    """The part of the answer that is the same for every task. Keys with a default are left out where they say nothing.
+
+    The ``request`` is resolved, as it was done; it is ``None`` where it could not be understood.
+    """
 
     job: str
-    task: Literal["train"]
+    task: str
     status: Outcome
-    request: StoredRequest | None  #: resolved, as it was done; ``None`` where it could not be understood
     input: InputFile
     result: ResultFile | None
-    dataset: DatasetSummary | None
-    metrics: Metrics | None
     issues: list[Issue]
-    timing: Timing
     attempts: int
     peak_rss_bytes: int | None
     environment: Environment
@@ -63,6 +76,16 @@ class TrainResult(Record):
     retry_of: str | None = None  #: the job that this one repeats
     duplicate_of: str | None = None  #: the job that had answered the same question
 
+
+class TrainResult(BaseResult):
+    """The answer to a request for a training."""
+
+    task: Literal["train"]
+    request: StoredTrainRequest | None
+    dataset: DatasetSummary | None
+    metrics: Metrics | None
+    timing: TrainTiming
+
     @property
     def architecture(self) -> str:
         """Name of the architecture of the model. Raises ``ValueError`` where the request was not understood."""
@@ -71,13 +94,41 @@ class TrainResult(Record):
         return self.request.architecture
 
 
-#: The answer to a request of any task. A task more is a class more here, in a union whose discriminator is ``task``.
-Result: TypeAlias = TrainResult
+class PredictResult(BaseResult):
+    """The answer to a request for predictions."""
+
+    task: Literal["predict"]
+    request: PredictRequest | None
+    model: ModelSummary | None
+    predictions: PredictionSummary | None
+    timing: InferenceTiming
+
+
+class EvaluateResult(BaseResult):
+    """The answer to a request for an evaluation."""
+
+    task: Literal["evaluate"]
+    request: EvaluateRequest | None
+    dataset: DatasetSummary | None
+    model: ModelSummary | None
+    predictions: PredictionSummary | None
+    metrics: EvaluationMetrics | None
+    timing: InferenceTiming
+
+
+#: The answer to a request of any task. A task more is a class more here.
+Result: TypeAlias = TrainResult | PredictResult | EvaluateResult
+_RESULT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="task")])
+
+
+def load(path: Path) -> Result:
+    """Returns the result in a file; raises ``OSError``, or ``ValueError`` where that is no result."""
+    return _RESULT.validate_json(path.read_bytes())
 
 
 def json_schema() -> dict[str, Any]:
     """Returns the JSON Schema of a result, for programs and for ``config/result.schema.json``."""
-    schema = TypeAdapter(Result).json_schema(mode="serialization")
+    schema = _RESULT.json_schema(mode="serialization")
     schema["title"] = "segdrop result"
     schema["description"] = "JOB.json in outbox/: the answer to one input, beside JOB.zip where it succeeded."
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

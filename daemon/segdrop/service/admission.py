@@ -22,16 +22,16 @@ from segdrop.errors import DeferredError, InstallationError, Issue, has_fault
 from segdrop.execution import outcome as child_outcome
 from segdrop.execution.outcome import MAX_READER_KILLS, ChildOutcome, Ending
 from segdrop.execution.output import last_words, tail
-from segdrop.execution.runner import Command, Handle, Runner
+from segdrop.execution.runner import Command, Handle
 from segdrop.intake import claim, names
 from segdrop.intake.copying import Copies
 from segdrop.intake.inbox import Arrival, Inbox, QuickCheckAnswer
 from segdrop.service.delays import Delays
-from segdrop.settings import Settings
 from segdrop.spec import QuickCheckItem, QuickCheckSpec
 from segdrop.spool import root
 from segdrop.spool.job import Job
-from segdrop.spool.store import Store, read_optional
+from segdrop.spool.store import read_optional
+from segdrop.stages.stage import Context
 
 _BATCH = 64
 QUICK_CHECK = "quick check"
@@ -65,17 +65,16 @@ class _Answers:
 class Admission:
     """Takes the inbox's arrivals to claimed jobs."""
 
-    def __init__(self, settings: Settings, store: Store, inbox: Inbox, runner: Runner, module: str) -> None:
+    def __init__(self, context: Context, inbox: Inbox) -> None:
         self.inbox = inbox
         self.lacking_bytes = 0
-        self._settings = settings
-        self._store = store
-        self._runner = runner
-        self._module = module
+        self._context = context
+        self._settings = context.settings
+        self._store = context.store
         self._batch: _Batch | None = None
         self._was_full = False
         self._delays = Delays()
-        self.copies = Copies(store.layout, settings.queue.reserve_bytes)
+        self.copies = Copies(context.store.layout, context.settings.queue.reserve_bytes)
 
     # the quick check
 
@@ -120,6 +119,7 @@ class Admission:
             items=[
                 QuickCheckItem(
                     key=str(position),
+                    kind=arrival.kind,
                     archive=inbox / arrival.name,
                     name=arrival.name,
                     sidecar=inbox / arrival.sidecar_name if arrival.sidecar_name else None,
@@ -130,13 +130,16 @@ class Admission:
             defaults=self._settings.defaults,
             models_dir=self._store.layout.models,
             limits=self._settings.limits.for_child(),
+            outbox_dir=self._context.earlier.outbox,
+            done_dir=self._context.earlier.done,
             answer_path=folder / "answers.jsonl",
             error_path=folder / "error.json",
+            default_model=self._settings.inference.default_model,
         )
         durable.write_json(folder / "spec.json", spec.dump(folder, self._store.layout.root))
         arguments = ("inspect", str(folder / "spec.json"))
-        command = Command(self._module, arguments, folder / "log", QUICK_CHECK, one_thread=True)
-        child = self._runner.submit(command, now)
+        command = Command(self._context.modules.check, arguments, folder / "log", QUICK_CHECK, one_thread=True)
+        child = self._context.runner.submit(command, now)
         self._batch = _Batch(arrivals, child, now)
 
     def _read_answers(self) -> _Answers:

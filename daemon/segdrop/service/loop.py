@@ -53,7 +53,7 @@ class Clock:
 class Service:
     """The daemon, less its process."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what a foreground command and tests put in the place of the usual)
         self,
         settings: Settings,
         wakeup: Wakeup,
@@ -62,17 +62,26 @@ class Service:
         runner: Runner | None = None,
         clock: Clock | None = None,
         listener: Listener | None = None,
+        models_root: RootLayout | None = None,
     ) -> None:
-        """Puts the parts of the daemon together; nothing is read or written yet."""
+        """Puts the parts of the daemon together; nothing is read or written yet.
+
+        ``models_root`` is the root whose models a request may start from, where that is another than the settings'.
+        """
         modules, runner = modules or Modules(), runner or LocalRunner()
         self.layout = RootLayout(settings.root)
         self.store = Store(self.layout)
         self._settings = settings
         self._wakeup = wakeup
         self._clock = clock or Clock()
-        self._context = Context(settings, self.store, Results(self.layout), runner, modules)
-        self._inbox = Inbox(self.layout.inbox, settings.intake, late_path=self.layout.late_requests)
-        self._admission = Admission(settings, self.store, self._inbox, runner, modules.check)
+        self._context = Context(settings, self.store, Results(self.layout), runner, modules, models_root)
+        self._inbox = Inbox(
+            self.layout.inbox,
+            settings.intake,
+            late_path=self.layout.late_requests,
+            has_default_model=bool(settings.inference.default_model),
+        )
+        self._admission = Admission(self._context, self._inbox)
         self.roster = Roster(self._context, self._clock.monotonic)
         self.slots = Slots(self._context, self.roster)
         self._controls = Controls(self._context, self._inbox, self._admission, self.roster, self.slots)

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Protocol
 
 from segdrop import __version__, durable, logs
-from segdrop.answers import TrainProgress
+from segdrop.answers import InferenceProgress, TrainProgress
 from segdrop.intake.inbox import Arrival
 from segdrop.results import live_status
 from segdrop.results.live_status import DaemonStatus, FileStatus, JobStatus, Status
@@ -170,8 +170,17 @@ def status_line(current: Status) -> str:
     daemon = current.daemon
     parts = [f"{daemon.state}: {daemon.reason}" if daemon.reason else daemon.state]
     if running:
-        progress = running.progress
-        epoch = f" epoch {progress.epoch}/{progress.epochs}" if isinstance(progress, TrainProgress) else ""
-        parts.append(f"training {running.job}{epoch}")
+        parts.append(_at_work(running))
     parts.append(f"{queued} queued, {len(current.inbox)} in the inbox")
     return "; ".join(parts)
+
+
+def _at_work(running: JobStatus) -> str:
+    match running.progress:
+        case TrainProgress() as training:
+            return f"training {running.job} epoch {training.epoch}/{training.epochs}"
+        case InferenceProgress() as inference:
+            doing = "predicting" if inference.stage == "predict" else "evaluating"
+            return f"{doing} {running.job} image {inference.done}" + (f"/{inference.total}" if inference.total else "")
+        case _:
+            return f"at work on {running.job}"

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from segdrop.errors import CorruptError, Issue
+from segdrop.input_kinds import InputKind
 from segdrop.request import Task
 
 
@@ -92,10 +93,12 @@ class Job(BaseModel):
     id: str
     state: JobState
     task: Task = Task.TRAIN  #: known once the job has been checked
+    kind: InputKind = InputKind.ARCHIVE  #: of the input; older versions took ZIPs alone, and did not say it
     input_name: str  #: as people named it
     sidecar_name: str | None
     identity: FileIdentity  #: the input as it was when it settled
     sidecar_identity: FileIdentity | None = None  #: likewise; None as well where an older version claimed it
+    owner_uid: int | None = None  #: user whose file the input was in the inbox; not noted by versions before this one
     priority: int
     arrival_ns: int  #: the input's ctime when it was claimed: survives restarts
     claimed_at: float

@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segdrop.child_runtime import BEGUN_NAME
+from segdrop.input_kinds import claimed_name
 
 SENTINEL_NAME = ".segdrop-root"
 #: in failed/<job>/, beside the input and its sidecar: why
 ERROR_NAME = "error.json"
+#: in done/<job>/, beside the input and its sidecar: which model came of it
+KEPT_MODEL_NAME = "model.json"
 #: what a child left under that name, in a folder that was set aside
 CHILD_ERROR_NAME = "child-error.json"
 #: beside the job folders in work/, and not one of them: starts with a dot
@@ -90,6 +93,7 @@ class RootLayout:
             self.late_requests,
             self.measurements,
             self.status_draft,
+            self.models_draft,
         )
         own = {path.name for path in ours}
         return name in own or name.removesuffix(".tmp") in own
@@ -105,6 +109,16 @@ class RootLayout:
         return self.work / ".status.json.tmp"
 
     @property
+    def models_file(self) -> Path:
+        """List of the models that a request can name, for people and programs."""
+        return self.outbox / "models.json"
+
+    @property
+    def models_draft(self) -> Path:
+        """Temporary file of the list of models: the outbox shows finished files only."""
+        return self.work / ".models.json.tmp"
+
+    @property
     def metrics(self) -> Path:
         """Metrics for the textfile collector of node_exporter."""
         return self.root / "metrics.prom"
@@ -114,9 +128,13 @@ class RootLayout:
         """All folders of the root that people know."""
         return (self.inbox, self.work, self.outbox, self.failed, self.done, self.models)
 
-    def job(self, job_id: str) -> "JobLayout":
-        """Returns the files of a job at work."""
-        return JobLayout(self.work / job_id)
+    def job(self, job_id: str, input_name: str = "") -> "JobLayout":
+        """Returns the files of a job at work. Without ``input_name``, as people named it, its input counts as a ZIP."""
+        return JobLayout(self.work / job_id, claimed_name(input_name))
+
+    def kept_model(self, job_id: str) -> Path:
+        """Returns the path of the record of a job's model."""
+        return self.done / job_id / KEPT_MODEL_NAME
 
     def published_zip(self, job_id: str) -> Path:
         """Returns the path of a result ZIP."""
@@ -132,6 +150,7 @@ class JobLayout:
     """The files of one job, in ``work/<job>/``. Each has one writer."""
 
     folder: Path
+    claimed_name: str = "input.zip"
 
     # written by the daemon
     @property
@@ -142,7 +161,7 @@ class JobLayout:
     @property
     def input(self) -> Path:
         """Input of the job, as it was claimed."""
-        return self.folder / "input.zip"
+        return self.folder / self.claimed_name
 
     @property
     def sidecar(self) -> Path:
@@ -168,6 +187,11 @@ class JobLayout:
     def published(self) -> Path:
         """Copy of what was published."""
         return self.folder / "published.json"
+
+    @property
+    def kept_model(self) -> Path:
+        """Record of the model, until the result is published; then it is beside the input."""
+        return self.folder / "kept-model.json"
 
     @property
     def cancel(self) -> Path:
@@ -233,6 +257,26 @@ class JobLayout:
     def training_result(self) -> Path:
         """Answer of the training."""
         return self.folder / "training.json"
+
+    @property
+    def pairs(self) -> Path:
+        """Images and masks of an evaluation's dataset, in the canonical layout."""
+        return self.folder / "pairs.zip"
+
+    @property
+    def outputs(self) -> Path:
+        """Folder of what a prediction writes: all of it goes into the result."""
+        return self.folder / "outputs"
+
+    @property
+    def journal(self) -> Path:
+        """Record of the images that are predicted, from which an interrupted prediction goes on."""
+        return self.folder / "predicted.jsonl"
+
+    @property
+    def inference_result(self) -> Path:
+        """Answer of a prediction or an evaluation."""
+        return self.folder / "inference.json"
 
     @property
     def result_zip(self) -> Path:

@@ -14,7 +14,10 @@ from segdrop.spool.store import file_mark
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Tells one attempt from the next: the file that says that a child has begun, and the checkpoint."""
+    """Tells one attempt from the next: the file that says that a child has begun, and what it saved of its work.
+
+    A training saves a checkpoint, a prediction a line of its journal for each image.
+    """
 
     begun: str | None
     checkpoint: str | None
@@ -22,7 +25,7 @@ class Marks:
     @classmethod
     def of(cls, files: JobLayout) -> "Marks":
         """Returns the marks as they are on disk now."""
-        return cls(file_mark(files.begun), file_mark(files.checkpoint))
+        return cls(file_mark(files.begun), file_mark(files.checkpoint) or file_mark(files.journal))
 
 
 def counted(job: Job, marks: Marks, *, is_charged: bool = True) -> Job:

@@ -63,6 +63,7 @@ class Check:
         settings, layout, files = self.context.settings, self.context.store.layout, self.context.store.files(job)
         return CheckSpec(
             job=job.id,
+            kind=job.kind,
             archive=files.input,
             name=job.input_name,
             sidecar=files.sidecar if files.sidecar.exists() else None,
@@ -76,6 +77,10 @@ class Check:
             error_path=files.error,
             lock_path=files.lock,
             weights_dirs=search_dirs(layout.models),
+            outbox_dir=self.context.earlier.outbox,
+            done_dir=self.context.earlier.done,
+            pairs_path=files.pairs,
+            default_model=settings.inference.default_model,
         )
 
     def _checked(self, job: Job, report: CheckReport, wall: datetime) -> Job:
@@ -85,7 +90,7 @@ class Check:
         issues = report.issues
         for issue in issues:
             logs.get().info("dataset.issue", job=job.id, **issue.to_json())
-        if has_fault(issues) or report.dataset is None or report.request is None:
+        if has_fault(issues) or report.request is None:
             return conclude(self.context, job, Outcome.REJECTED, wall)
         job = store.transition(
             children.charged(self.context, job),
@@ -98,16 +103,7 @@ class Check:
         )
         if earlier := duplicates.earlier_result(self.context, job):
             return answer_with(self.context, job, earlier, wall)
-        dataset = report.dataset
-        logs.get().info(
-            "job.queued",
-            job=job.id,
-            layout=dataset.layout,
-            pairs=dataset.pairs,
-            train=dataset.train,
-            val=dataset.val,
-            classes=dataset.num_classes,
-        )
+        logs.get().info("job.queued", job=job.id, task=str(job.task), **_found(report))
         return job
 
     def _reader_died(self, job: Job, result: ChildOutcome, end: End, wall: datetime) -> Job:
@@ -131,3 +127,17 @@ class Check:
             message = f"the kernel ended the check of {job.input_name} for want of memory, {MAX_READER_KILLS} times"
             return Issue.of(Code.CHECK_OUT_OF_MEMORY, message)
         return Issue.of(Code.ARCHIVE_READER_DIED, f"the check of {job.input_name}: {result.detail}")
+
+
+def _found(report: CheckReport) -> dict[str, object]:
+    """Returns what was found in the input, for the log."""
+    dataset = report.dataset
+    if dataset is None:
+        return {}
+    return {
+        "layout": dataset.layout,
+        "pairs": dataset.pairs,
+        "train": dataset.train,
+        "val": dataset.val,
+        "classes": dataset.num_classes,
+    }

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from segdrop import durable, logs
-from segdrop.answers import TrainingResult
+from segdrop.answers import InferenceResult, TrainingResult
 from segdrop.codes import Code
 from segdrop.dataset.report import CheckReport
 from segdrop.errors import CorruptError, Issue
@@ -26,7 +26,7 @@ from segdrop.stages import children, inputs
 from segdrop.stages.stage import Context
 
 #: what the last line of a job's log is made of
-_CANONICAL_KEYS = frozenset({"metrics", "result", "issues", "timing"})
+_CANONICAL_KEYS = frozenset({"result", "issues", "timing"})
 
 
 def conclude(
@@ -135,7 +135,8 @@ def compose(context: Context, job: Job, outcome: Outcome, wall: datetime, issues
         job,
         outcome,
         report=children.answer(CheckReport, files.report),
-        training=children.answer(TrainingResult, files.training_result),
+        answer=children.answer(TrainingResult, files.training_result)
+        or children.answer(InferenceResult, files.inference_result),
         issues=issues,
         now=wall.timestamp(),
     )
@@ -161,7 +162,7 @@ def _json_object(path: Path) -> dict[str, Any] | None:
 
 def _log_canonical(job: Job, published: dict[str, Any]) -> None:
     """The one line that ends each job."""
-    metrics = published["metrics"] or {}
+    metrics = published.get("metrics") or {}
     succeeded = job.outcome is Outcome.SUCCEEDED
     log = logs.get().info if succeeded else logs.get().warning
     if job.outcome is Outcome.FAILED:

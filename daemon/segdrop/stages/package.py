@@ -14,10 +14,13 @@ from segdrop.dataset.report import CACHE_INDEX_NAME
 from segdrop.errors import CorruptError
 from segdrop.execution.outcome import Ending
 from segdrop.execution.runner import Cause, Command, End, Handle
+from segdrop.request import Task
+from segdrop.results import result as result_record
 from segdrop.results import summary
 from segdrop.results.result import Result
 from segdrop.spec import PackageSpec
 from segdrop.spool.job import Job, JobState, Outcome
+from segdrop.spool.kept_models import MODEL_NAME
 from segdrop.spool.layout import JobLayout
 from segdrop.stages import children
 from segdrop.stages.conclude import compose, tell_crash, try_again
@@ -57,8 +60,9 @@ class Package:
         result = children.read(self.context, job, end, self.name, answered=package is not None)
         match result.ending:
             case Ending.FINISHED if package is not None:
-                if (composed := children.answer(Result, files.summary)) is None:
-                    raise CorruptError(f"{files.summary.name} cannot be understood")
+                composed = _composed(files)
+                if model := summary.kept_model(composed, job, package, wall.timestamp()):
+                    durable.write_json(files.kept_model, model.to_json())
                 whole = summary.with_result(composed, f"{job.id}.zip", package)
                 durable.write_json(files.outcome, whole.to_json())
                 return self.context.store.transition(job, JobState.CONCLUDED, outcome=Outcome.SUCCEEDED)
@@ -74,9 +78,10 @@ class Package:
         files = self.context.store.files(job)
         return PackageSpec(
             job=job.id,
-            artifacts=artifacts(files),
+            artifacts=artifacts(files) if job.task is Task.TRAIN else {},
+            artifacts_dir=None if job.task is Task.TRAIN else files.outputs,
             summary_path=files.summary,
-            index_path=files.cache / CACHE_INDEX_NAME,
+            index_path=files.cache / CACHE_INDEX_NAME if job.task is Task.TRAIN else None,
             result_zip_path=files.result_zip,
             package_path=files.package,
             error_path=files.error,
@@ -84,11 +89,19 @@ class Package:
         )
 
 
+def _composed(files: JobLayout) -> Result:
+    """Returns the result as it was packed; CorruptError where it is not there any more."""
+    try:
+        return result_record.load(files.summary)
+    except (FileNotFoundError, ValueError) as error:
+        raise CorruptError(f"{files.summary.name} cannot be understood") from error
+
+
 def artifacts(files: JobLayout) -> dict[str, Path]:
     """Returns the files that go into the result as they are, by the names that they have there."""
     kept = sorted(files.checkpoints.glob("*.pth"))
     return {
         "history.csv": files.history,
-        "model.pth": files.model,
+        MODEL_NAME: files.model,
         **{f"{files.checkpoints.name}/{path.name}": path for path in kept},
     }

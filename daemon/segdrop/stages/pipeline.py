@@ -15,6 +15,7 @@ from segdrop.request import Task
 from segdrop.spool.job import Job, JobState
 from segdrop.stages import children, conclude, duplicates
 from segdrop.stages.check import Check
+from segdrop.stages.infer import Infer
 from segdrop.stages.package import Package
 from segdrop.stages.stage import Context, Stage
 from segdrop.stages.train import Train
@@ -23,10 +24,12 @@ from segdrop.stages.train import Train
 def stages(context: Context) -> dict[tuple[Task, JobState], Stage]:
     """Returns the stage that a job of a task is in, or comes to next, by the state it is in."""
     check, package = Check(context), Package(context)
+    train, infer = Train(context), Infer(context)
+    work: dict[Task, Stage] = {Task.TRAIN: train, Task.PREDICT: infer, Task.EVALUATE: infer}
     return {
-        (Task.TRAIN, JobState.CLAIMED): check,
-        (Task.TRAIN, JobState.RUNNING): Train(context),
-        (Task.TRAIN, JobState.COMPUTED): package,
+        (task, state): stage
+        for task, own_work in work.items()
+        for state, stage in ((JobState.CLAIMED, check), (JobState.RUNNING, own_work), (JobState.COMPUTED, package))
     }
 
 

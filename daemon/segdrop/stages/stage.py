@@ -7,6 +7,8 @@ from typing import Protocol
 from segdrop.execution.runner import End, Handle, Runner
 from segdrop.settings import Settings
 from segdrop.spool.job import Job
+from segdrop.spool.kept_models import KeptModels
+from segdrop.spool.layout import RootLayout
 from segdrop.spool.results import Results
 from segdrop.spool.store import Store
 
@@ -17,6 +19,7 @@ class Modules:
 
     check: str = "segdrop.dataset"
     training: str = "segdrop.training"
+    inference: str = "segdrop.inference"
     package: str = "segdrop.results"
 
 
@@ -29,6 +32,12 @@ class Context:
     results: Results
     runner: Runner
     modules: Modules
+    models_root: RootLayout | None = None  #: the root whose models a request may start from, where it is another
+
+    @property
+    def earlier(self) -> KeptModels:
+        """The models of earlier jobs, which a training may start from."""
+        return KeptModels.of(self.models_root or self.store.layout)
 
 
 class Stage(Protocol):

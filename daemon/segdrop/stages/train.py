@@ -9,14 +9,14 @@ from datetime import datetime
 from segdrop import logs
 from segdrop.answers import TrainingResult
 from segdrop.codes import Code
-from segdrop.dataset.report import CheckReport
 from segdrop.errors import CorruptError, Issue
 from segdrop.execution.outcome import ChildOutcome, Ending
 from segdrop.execution.runner import Cause, Command, End, Handle
-from segdrop.request import LEAST_BATCH, Request
+from segdrop.request import LEAST_BATCH, TrainRequest
 from segdrop.spec import ModelMetadata, TrainingSpec
 from segdrop.spool.job import Job, JobState, Outcome
 from segdrop.stages import attempts, children
+from segdrop.stages.checked import checked
 from segdrop.stages.conclude import answer_with, conclude, tell_crash, try_again
 from segdrop.stages.stage import Context
 from segdrop.weights_files import search_dirs
@@ -70,7 +70,7 @@ class Train:
 
     def _spec(self, job: Job) -> TrainingSpec:
         settings, layout, files = self.context.settings, self.context.store.layout, self.context.store.files(job)
-        report, request = self._checked(job)
+        report, request = checked(self.context, job, TrainRequest)
         if report.dataset is None:
             raise CorruptError(f"{files.report.name} has no dataset")
         return TrainingSpec(
@@ -82,6 +82,9 @@ class Train:
             cache_dir=files.cache,
             classes=report.dataset.classes,
             weights_dirs=search_dirs(layout.models),
+            outbox_dir=self.context.earlier.outbox,
+            done_dir=self.context.earlier.done,
+            owner=job.owner_uid,
             threads=settings.training.threads,
             checkpoint_path=files.checkpoint,
             model_path=files.model,
@@ -101,17 +104,6 @@ class Train:
                 ignore_index=report.dataset.ignore_index,
             ),
         )
-
-    def _checked(self, job: Job) -> tuple[CheckReport, Request]:
-        """The check's report, and the request in it; CorruptError where there is none."""
-        path = self.context.store.files(job).report
-        try:
-            report = CheckReport.load(path)
-        except ValueError as error:
-            raise CorruptError(f"{path.name} cannot be understood") from error
-        if report.request is None:
-            raise CorruptError(f"{path.name} has no request")
-        return report, report.request
 
     def _refused(self, job: Job, result: ChildOutcome, wall: datetime) -> Job:
         codes = {issue.code for issue in result.issues}
@@ -133,7 +125,7 @@ class Train:
 
     def _out_of_memory(self, job: Job, wall: datetime) -> Job:
         """Once more with half the batch, from the start: the steps of an epoch are others then."""
-        asked = self._checked(job)[1].batch_size or 0
+        asked = checked(self.context, job, TrainRequest)[1].batch_size or 0
         if not job.halved and asked > LEAST_BATCH:
             job = attempts.counted(job, attempts.Marks.of(self.context.store.files(job)), is_charged=False)
             return self.context.store.transition(job, job.state, halved=True)

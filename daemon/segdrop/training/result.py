@@ -16,7 +16,7 @@ from segdrop.errors import Issue
 from segdrop.fingerprint import RECIPE_VERSION
 from segdrop.modeling.operators import import_torchvision
 from segdrop.modeling.precision import Host, cpu_name
-from segdrop.request import Request
+from segdrop.request import TrainRequest
 from segdrop.spec import TrainingSpec
 from segdrop.training.checkpoint import Best, Progress, write_tensors
 from segdrop.training.conditions import Stretch
@@ -39,7 +39,7 @@ HISTORY_COLUMNS = (
 class Provenance:
     """Tells how a model came about, whatever was asked for."""
 
-    request: Request  #: as it was done
+    request: TrainRequest  #: as it was done
     fingerprint: str | None  #: None: not known for all of the run
     stretches: list[Stretch]
     peak_rss_bytes: int

@@ -14,7 +14,7 @@ from segdrop.codes import Code
 from segdrop.dataset.cache import CacheReader
 from segdrop.dataset.classes.assignment import IGNORE
 from segdrop.errors import DataError, Issue
-from segdrop.request import ImageSize, Request
+from segdrop.request import ImageSize, TrainRequest
 from segdrop.spec import TrainingSpec
 
 TARGET_MEAN_IOU = 0.95
@@ -31,7 +31,7 @@ _LEAST_SHARE = 0.005
 _LEARNT = 0.9
 
 
-def is_asked(request: Request) -> bool:
+def is_asked(request: TrainRequest) -> bool:
     """Whether a request is for a sanity run."""
     return request.mode == "sanity"
 

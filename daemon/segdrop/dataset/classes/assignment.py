@@ -15,7 +15,7 @@ from segdrop.dataset.classes.shifts import Occurrence
 from segdrop.dataset.classes.value_encoding import Encoding, ValueReading, read_values
 from segdrop.dataset.masks.mask_keys import BETWEEN, COLOUR
 from segdrop.errors import DataError, Issue
-from segdrop.request import Request
+from segdrop.request import DatasetRequest
 
 #: class id of pixels that are left out, in the cache
 IGNORE = 255
@@ -39,7 +39,7 @@ class ClassReading:
     issues: tuple[Issue, ...]
 
 
-def read_masks(masks: Masks, names: ClassNames | None, request: Request) -> ClassReading:
+def read_masks(masks: Masks, names: ClassNames | None, request: DatasetRequest) -> ClassReading:
     """Decide what the keys of masks mean, from all of them together and from the sets that single masks hold.
 
     Raises DataError where the names do not go with the keys.
@@ -61,7 +61,7 @@ def read_masks(masks: Masks, names: ClassNames | None, request: Request) -> Clas
 def read_keys(
     pixels: Mapping[int, int],
     names: ClassNames | None,
-    request: Request,
+    request: DatasetRequest,
     files: Mapping[int, int] | None = None,
     num_files: int = 0,
 ) -> ClassReading:
@@ -126,7 +126,7 @@ def _shown(value: int | str, colour_of: Mapping[int, int]) -> int | str:
 
 
 def read_classes(
-    values: Sequence[int], names: ClassNames | None, request: Request, seen: Occurrence | None = None
+    values: Sequence[int], names: ClassNames | None, request: DatasetRequest, seen: Occurrence | None = None
 ) -> ClassReading:
     """Decide what the sorted distinct mask values mean, and how often they were ``seen``.
 
@@ -206,7 +206,7 @@ def _unnamed(reading: ValueReading) -> tuple[dict[int, str], list[str], list[Iss
     )
 
 
-def _void_ranks(by_rank: dict[int, str], names: ClassNames | None, request: Request) -> list[int]:
+def _void_ranks(by_rank: dict[int, str], names: ClassNames | None, request: DatasetRequest) -> list[int]:
     """Returns the classes that are ignored by their name, unless the request names them or says what is ignored."""
     if names is None or names.is_requested or request.ignore_index != "auto":
         return []
@@ -217,7 +217,7 @@ def _assemble(
     reading: ValueReading,
     by_rank: dict[int, str],
     ignored: tuple[int, ...],
-    request: Request,
+    request: DatasetRequest,
     assumptions: list[str],
     issues: list[Issue],
 ) -> ClassReading:

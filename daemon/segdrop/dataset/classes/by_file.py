@@ -15,7 +15,7 @@ from segdrop.dataset.classes.mask_sets import Masks
 from segdrop.dataset.masks.mask_keys import BETWEEN, COLOUR
 from segdrop.dataset.masks.snapping import key_text
 from segdrop.errors import Issue
-from segdrop.request import Request
+from segdrop.request import DatasetRequest
 
 _TWO = 2
 #: levels that people see differ by this at least
@@ -45,7 +45,7 @@ class ByFile:
     issues: tuple[Issue, ...] = ()
 
 
-def judge(masks: Masks, names: ClassNames | None, request: Request) -> ByFile:
+def judge(masks: Masks, names: ClassNames | None, request: DatasetRequest) -> ByFile:
     """Decide which keys are replaced. Later decisions see what the earlier ones replaced."""
     found = ByFile()
     for decide in (_border, _one_channel, _strays, _objects, _coloured_objects, _two_scales, _stretched):
@@ -65,7 +65,7 @@ def _joined(first: ByFile, then: ByFile, keys: Iterable[int]) -> ByFile:
     )
 
 
-def _border(masks: Masks, names: ClassNames | None, request: Request) -> ByFile:
+def _border(masks: Masks, names: ClassNames | None, request: DatasetRequest) -> ByFile:
     """The colour of borders in PASCAL VOC, where a legend has the colours of the classes alone."""
     is_missing = names is not None and bool(names.colours) and _BORDER - COLOUR not in dict(names.colours)
     pixels = masks.pixels.get(_BORDER, 0)
@@ -79,7 +79,7 @@ def _border(masks: Masks, names: ClassNames | None, request: Request) -> ByFile:
     return ByFile({_BORDER: BETWEEN}, (said,))
 
 
-def _one_channel(masks: Masks, names: ClassNames | None, _: Request) -> ByFile:
+def _one_channel(masks: Masks, names: ClassNames | None, _: DatasetRequest) -> ByFile:
     """Numbers of classes in one channel of a colour image."""
     legend = [colour for colour, _ in names.colours] if names else []
     found = channels.numbers(masks.values(masks.pixels), legend)
@@ -93,7 +93,7 @@ def _one_channel(masks: Masks, names: ClassNames | None, _: Request) -> ByFile:
     return ByFile(found.values, (said,))
 
 
-def _strays(masks: Masks, names: ClassNames | None, request: Request) -> ByFile:
+def _strays(masks: Masks, names: ClassNames | None, request: DatasetRequest) -> ByFile:
     """A few pixels in a few masks of values that have no name: a slip of the brush, and no class."""
     number = masks.count
     total = sum(masks.pixels.values())
@@ -114,7 +114,7 @@ def _strays(masks: Masks, names: ClassNames | None, request: Request) -> ByFile:
     return ByFile(dict.fromkeys(strays, BETWEEN), (), (Issue.of(Code.MASK_STRAY_VALUES, message, count=len(strays)),))
 
 
-def _is_named(key: int, names: ClassNames | None, request: Request) -> bool:
+def _is_named(key: int, names: ClassNames | None, request: DatasetRequest) -> bool:
     """Whether a key has a name or a meaning of its own, however few its pixels are."""
     if key in (0, COLOUR, _WHITE, request.ignore_index):
         return True
@@ -125,7 +125,7 @@ def _is_named(key: int, names: ClassNames | None, request: Request) -> bool:
     return key in dict(names.numbered) or key in names.ignored or bool(names.ordered and key <= len(names.ordered))
 
 
-def _objects(masks: Masks, names: ClassNames | None, request: Request) -> ByFile:
+def _objects(masks: Masks, names: ClassNames | None, request: DatasetRequest) -> ByFile:
     """Values that number the objects of each image."""
     if request.class_map is not None or not may_be_one_class(names):
         return ByFile()
@@ -157,7 +157,7 @@ def _alone(masks: Masks, values: Sequence[int]) -> int:
     return len(alone) if are_most else 0
 
 
-def _coloured_objects(masks: Masks, names: ClassNames | None, request: Request) -> ByFile:
+def _coloured_objects(masks: Masks, names: ClassNames | None, request: DatasetRequest) -> ByFile:
     """Colours that hardly any other mask has, on black: each object in a colour of its own."""
     if request.class_map is not None or not may_be_one_class(names):
         return ByFile()
@@ -217,7 +217,7 @@ def may_be_one_class(names: ClassNames | None) -> bool:
     return names is None or (bool(names.ordered) and len(names) <= _TWO and not names.is_requested)
 
 
-def _two_scales(masks: Masks, names: ClassNames | None, request: Request) -> ByFile:
+def _two_scales(masks: Masks, names: ClassNames | None, request: DatasetRequest) -> ByFile:
     """Masks of two values each whose second differs from mask to mask: 1 in some, 255 in others."""
     if not _may_be_binary(names, request):
         return ByFile()
@@ -240,7 +240,7 @@ def _two_scales(masks: Masks, names: ClassNames | None, request: Request) -> ByF
     return ByFile(dict.fromkeys(seconds[:-1], seconds[-1]), (), (issue,))
 
 
-def _stretched(masks: Masks, names: ClassNames | None, request: Request) -> ByFile:
+def _stretched(masks: Masks, names: ClassNames | None, request: DatasetRequest) -> ByFile:
     """Masks of 1 to n among masks of as many grey levels, which were stretched so that people see them."""
     seconds = sorted(masks.values(masks.pixels) - {0})
     number = len(seconds) // 2
@@ -261,7 +261,7 @@ def _stretched(masks: Masks, names: ClassNames | None, request: Request) -> ByFi
     return ByFile(dict(zip(large, small, strict=True)), (), (Issue.of(Code.MASK_MIXED_SCALES, message, fix=fix),))
 
 
-def _may_be_binary(names: ClassNames | None, request: Request) -> bool:
+def _may_be_binary(names: ClassNames | None, request: DatasetRequest) -> bool:
     """Whether nothing says that there are more classes than two, or what a single value means."""
     if isinstance(request.ignore_index, int):
         return False

@@ -9,7 +9,7 @@ from segdrop.dataset.classes import shifts
 from segdrop.dataset.classes.shifts import Occurrence, Readings
 from segdrop.dataset.classes.value_encoding import ValueReading
 from segdrop.errors import DataError, Issue
-from segdrop.request import Request
+from segdrop.request import DatasetRequest
 
 _MINUS_ONE = 255  #: -1 in a mask of one byte
 _SHOWN = 4
@@ -27,7 +27,7 @@ class Listed:
     left_out: tuple[int, ...] = ()
 
 
-def listed(names: ClassNames, reading: ValueReading, request: Request, seen: Occurrence | None) -> Listed:
+def listed(names: ClassNames, reading: ValueReading, request: DatasetRequest, seen: Occurrence | None) -> Listed:
     """Returns the names of a list by class number. Raises DataError where it cannot be told which line is which."""
     order = _counted(names) if names.is_from_file and request.labels_include_background != "auto" else ()
     if not names.numbered or order:
@@ -51,7 +51,7 @@ def _counted(names: ClassNames) -> tuple[str, ...]:
 
 
 def _ordered(
-    names: ClassNames, order: Sequence[str], reading: ValueReading, request: Request, seen: Occurrence | None
+    names: ClassNames, order: Sequence[str], reading: ValueReading, request: DatasetRequest, seen: Occurrence | None
 ) -> Listed:
     """Decide whether line 1 is class 0 or class 1: as requested, else by its name and the values."""
     ranks = sorted(set(reading.ranks.values()))

@@ -14,7 +14,7 @@ from segdrop.dataset.classes.value_encoding import Encoding
 from segdrop.dataset.masks import decode, mask_keys
 from segdrop.dataset.samples import LabelledSample, MaskFile
 from segdrop.errors import Issue
-from segdrop.request import Request
+from segdrop.request import DatasetRequest
 
 _FEW_PAIRS = 10
 _LOOKED_AT = 8
@@ -92,7 +92,7 @@ def lone(names: Sequence[str], files_of: Sequence[Sequence[str]], num_pairs: int
 
 
 def mostly_ignored(
-    reading: ClassReading, class_pixels: Sequence[int], ignored_pixels: int, request: Request
+    reading: ClassReading, class_pixels: Sequence[int], ignored_pixels: int, request: DatasetRequest
 ) -> list[Issue]:
     """Returns a warning where most pixels are left out, and nobody asked for it."""
     total = ignored_pixels + sum(class_pixels)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from segdrop.codes import Code
 from segdrop.errors import Issue
-from segdrop.request import Request
+from segdrop.request import DatasetRequest
 
 _SHOWN = 4
 _BETWEEN_WORDS = re.compile(r"[\s_.\-]+")
@@ -15,7 +15,7 @@ _BETWEEN_WORDS = re.compile(r"[\s_.\-]+")
 _PLURALS = ((re.compile(r"(?<=..)ies$"), "y"), (re.compile(r"(?<=x|h)es$"), ""), (re.compile(r"(?<=[^s]{2})s$"), ""))
 
 
-def alike(names: Sequence[str], class_pixels: Sequence[int], request: Request) -> list[Issue]:
+def alike(names: Sequence[str], class_pixels: Sequence[int], request: DatasetRequest) -> list[Issue]:
     """Returns a warning about classes with pixels whose names differ in case, blanks or a plural only.
 
     Classes that the request's ``class_map`` names are meant as they are.

@@ -112,6 +112,16 @@ def read_to_show(content: bytes, max_side: int, deep_range: DeepRange | None = N
         return np.asarray(_resized(rgb, (height, width))), facts
 
 
+def read_whole(content: bytes, deep_range: DeepRange | None = None) -> tuple[decode.Bytes, ImageFacts]:
+    """Returns an image (height, width, 3) at its own size, and what is known of it, without its thumbnail.
+
+    The pixels are those of :func:`read_image`. Raises DecodeError where the image cannot be decoded.
+    """
+    with decode.guarded(content):
+        facts, rgb = _upright_rgb(content, deep_range)
+        return np.asarray(rgb), facts
+
+
 def _upright_rgb(content: bytes, deep_range: DeepRange | None) -> tuple[ImageFacts, Image.Image]:
     """Returns what is known of an image but its thumbnail, and the image in 8-bit RGB, turned as its EXIF tag says."""
     page = tiff(content)

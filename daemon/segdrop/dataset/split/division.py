@@ -128,6 +128,12 @@ def divide(
     return Sides(train, val, test, is_given, assumptions)
 
 
+def all_tested(count: int) -> Sides:
+    """Returns the sides of a dataset that nothing is trained on: all samples are tested with, whatever the ZIP says."""
+    assumptions = [f"all {count} pairs are measured, whatever side of a split they are on"]
+    return Sides([], [], list(range(count)), is_given=True, assumptions=assumptions)
+
+
 def _units(positions: list[int], groups: Sequence[int] | None) -> list[Sequence[int]]:
     """Returns the positions, together where they are in one group; each by itself if all are in one."""
     if groups is None or len(set(groups)) == len(groups):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from segdrop import architectures
-from segdrop.request import Request
+from segdrop.request import TrainRequest
 
 #: Of the epochs, the first ones, which ``output_stride: auto`` trains coarsely, as DeepLab does (arXiv 1706.05587, 4).
 #: On CamVid, 10 epochs, one seed, 0.6 gave a mean IoU of 0.511 and 0.8 of 0.494 at 128 pixels; at 256 pixels 0.6 gave
@@ -70,7 +70,7 @@ class Phases:
         return _COARSE_INTERVAL if self.phase(epoch, epochs) != self.phase(epochs - 1, epochs) else 1
 
 
-def requested(request: Request) -> Phases:
+def requested(request: TrainRequest) -> Phases:
     """Returns the phases that a request asks for, with the output strides of its architecture.
 
     Each epoch is validated where any one may be the last, and where the weights of each are kept.

@@ -8,7 +8,7 @@ from typing import Any
 
 from segdrop import durable
 from segdrop.modeling.precision import Host
-from segdrop.request import Request
+from segdrop.request import TrainRequest
 from segdrop.training.timing.phases import Phase
 
 _MOST_ENTRIES = 200
@@ -53,7 +53,7 @@ class Measurements:
         return content if isinstance(content, dict) else {}
 
 
-def key(request: Request, optimizer: str, frozen_stages: int, host: Host) -> str:
+def key(request: TrainRequest, optimizer: str, frozen_stages: int, host: Host) -> str:
     """Returns a name that holds all that a step's time depends on, to be read by people too."""
     height, width = request.image_size
     parts = (
