@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -31,6 +32,18 @@ def given_request(zip_path: Path, path: Path | None, assignments: list[str] | No
     elif path is None:
         return None
     return GivenRequest(content, path.name if path else "--set")
+
+
+def given_keys(path: Path | None, assignments: list[str] | None) -> dict[str, Any]:
+    """Returns the keys of the request in the file at ``path``, where there is one, and those that are set.
+
+    Raises ``typer.BadParameter`` where the file is no request.
+    """
+    content = _with_keys(_content(path) if path else b"{}", assignments or [])
+    values, issues = parse_file(content, path.name if path else "--set")
+    if issues:
+        raise typer.BadParameter("; ".join(issue.message for issue in issues), param_hint="--request")
+    return values
 
 
 def _beside(zip_path: Path) -> Path | None:

@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -46,6 +46,24 @@ def _readable(path: Path) -> None:
     if kind := regular_files.kind_of(path.stat().st_mode):
         raise OSError(errno.EINVAL, f"it is {kind}, not a regular file", str(path))
     os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+
+
+def _readable_or_folder(path: Path) -> None:
+    if path.is_dir():
+        os.scandir(path).close()
+    else:
+        _readable(path)
+
+
+def _each(check: Callable[[Path | None], Path | None]) -> Callable[[list[Path]], list[Path]]:
+    """Makes the check of a path one of a list of paths."""
+
+    def callback(paths: list[Path]) -> list[Path]:
+        for path in paths:
+            check(path)
+        return paths
+
+    return callback
 
 
 def _replaceable(path: Path) -> None:
@@ -96,7 +114,22 @@ RequestOption = Annotated[
 ]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="One request key, as KEY=VALUE; repeatable.")]
 ZipArgument = Annotated[Path, typer.Argument(callback=_checked(_readable), readable=False, help="Dataset ZIP.")]
+
+
+def _paths(described: str) -> Any:  # noqa: ANN401  (typer's)
+    check = _each(_checked(_readable_or_folder))
+    return typer.Argument(metavar="PATH...", callback=check, readable=False, help=described)
+
+
+PathsArgument = Annotated[list[Path], _paths("Images, folders, ZIPs, or one video.")]
+ImagesArgument = Annotated[list[Path], _paths("Images, folders, ZIPs.")]
+JsonArgument = Annotated[
+    Path,
+    typer.Argument(metavar="FILE", callback=_checked(_readable), readable=False, help="JSON with images or masks."),
+]
+STDOUT = Path("-")
 OutputFile = _checked(_replaceable)
+OutputFileOrStdout = _checked(lambda path: _replaceable(path) if path != STDOUT else None)
 OutputFolder = _checked(_folder_to_be)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console, RenderableType
 
-from segdrop.answers import Metrics
+from segdrop.answers import SplitMetrics
 from segdrop.cli import tables
 from segdrop.codes import Code
 from segdrop.dataset.report import DatasetSummary
@@ -20,6 +20,11 @@ def print_results(paths: list[Path]) -> None:
         terminal.print(tables.clean(path), soft_wrap=True, highlight=False)
         if path.suffix == ".json":
             _print_all(_tables(reading.read_result(path)), terminal)
+
+
+def print_findings(path: Path) -> None:
+    """Prints the issues and metrics of a result's JSON."""
+    _print_all(_tables(reading.read_result(path)), tables.terminal())
 
 
 def print_result(result: PublishedResult) -> None:
@@ -52,7 +57,7 @@ def _understood(result: PublishedResult) -> list[RenderableType]:
 def _tables(result: PublishedResult) -> list[RenderableType]:
     metrics = result.content.get("metrics")
     parts: list[RenderableType] = [tables.issue_table(result.issues)] if result.issues else []
-    return [*parts, tables.metrics_table(Metrics.model_validate(metrics))] if metrics else parts
+    return [*parts, tables.metrics_table(SplitMetrics.model_validate(metrics))] if metrics else parts
 
 
 def _print_all(parts: list[RenderableType], terminal: Console) -> None:

@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
-from segdrop.answers import CheckProgress, InferenceProgress, Metrics, Progress, TrainProgress
+from segdrop.answers import CheckProgress, InferenceProgress, Progress, SplitMetrics, TrainProgress
 from segdrop.cli.doctor import Finding
 from segdrop.codes import Severity
 from segdrop.dataset.report import Confidence, DatasetSummary, Understood
@@ -126,7 +126,7 @@ def class_table(dataset: DatasetSummary | Understood) -> Table:
     return table
 
 
-def metrics_table(metrics: Metrics) -> Table:
+def metrics_table(metrics: SplitMetrics) -> Table:
     """Returns a table with a row for each class and one for the means."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("class", "IoU", "accuracy", "Dice"):

@@ -1,15 +1,13 @@
 """The command ``train``: one ZIP in the foreground, by the daemon's own loop."""
 
-import json
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from segdrop.cli.foreground_check import open_models, open_results
+from segdrop.cli.foreground_job import finished, inbox_name
 from segdrop.cli.given_request import given_request
 from segdrop.cli.options import (
     ConfigOption,
@@ -21,12 +19,6 @@ from segdrop.cli.options import (
     load,
 )
 from segdrop.cli.result_table import print_results
-from segdrop.cli.serve import serve
-from segdrop.errors import Exit
-from segdrop.intake import names
-from segdrop.settings import IntakeSettings
-from segdrop.spool import root as spool_root
-from segdrop.spool.job import Outcome
 from segdrop.spool.layout import RootLayout
 
 
@@ -44,31 +36,16 @@ def train(
     """Train on one ZIP in the foreground, as the daemon would."""
     loaded = load(config, root)
     wanted = given_request(zip_path, request, assignments)
-    output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".segdrop-", dir=output) as folder:
-        private = RootLayout(Path(folder).absolute())
-        spool_root.create(private)
-        _link_models(open_models(loaded), private.models)
-        # an inbox leaves hidden names and conflict copies alone; this one was asked for
-        stem = Path(names.conflict_free(zip_path.name)).stem.lstrip(".~") or "data"
+    stem = Path(inbox_name(zip_path)).stem
+
+    def drop(private: RootLayout) -> None:
         shutil.copyfile(zip_path, private.inbox / f"{stem}.zip")
         if wanted is not None:
             (private.inbox / f"{stem}.json").write_bytes(wanted.content)
-        intake = IntakeSettings(settle_seconds=0, incomplete_seconds=0, scan_seconds=0.5, watch=False)
-        ours = loaded.model_copy(update={"root": private.root, "intake": intake})
-        status = serve(ours, until_drained=True, models_root=open_results(loaded))
-        results = sorted(path for path in private.outbox.iterdir() if path != private.status)
-        for path in results:
+
+    with finished(loaded, output, drop) as job:
+        exit_code = job.exit_code
+        for path in job.files:
             shutil.move(path, output / path.name)
-    print_results([output / path.name for path in results])
-    sys.exit(_foreground_exit([output / path.name for path in results], status))
-
-
-def _link_models(source: Path | None, target: Path) -> None:
-    for path in source.iterdir() if source else ():
-        (target / path.name).symlink_to(path)
-
-
-def _foreground_exit(paths: list[Path], status: Exit) -> int:
-    statuses = {json.loads(path.read_bytes())["status"] for path in paths if path.suffix == ".json"}
-    return Exit.DATA if Outcome.REJECTED in statuses else status
+    print_results([output / path.name for path in job.files])
+    sys.exit(exit_code)

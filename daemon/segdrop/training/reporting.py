@@ -1,11 +1,10 @@
 """The progress file of a training, replaced at most once a second, with the time that is left."""
 
-import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from segdrop import durable
+from segdrop import child_runtime, durable
 from segdrop.answers import TrainProgress
 from segdrop.training.timing.budget import Pace
 
@@ -64,14 +63,5 @@ class Reporter:
             mean_iou=self.best_mean_iou,
             images_per_second=None if speed is None else round(speed, 3),
             eta_seconds=None if left is None else round(left, 1),
-            rss_bytes=_rss_bytes(),
+            rss_bytes=child_runtime.rss_bytes(),
         )
-
-
-def _rss_bytes() -> int | None:
-    """Returns the resident memory (proc(5), statm: the second number, in pages); ``None`` where there is no /proc."""
-    try:
-        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
-    except OSError:
-        return None
-    return int(pages) * resource.getpagesize()

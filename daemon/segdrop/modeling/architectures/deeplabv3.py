@@ -77,7 +77,11 @@ class DeepLabV3(SegmentationModel):
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns the logits of the main head, (N, C, H, W) float32, of images (N, 3, H, W)."""
-        return upsampled(self._logits("classifier", self.encoder(images)["out"]), images.shape[-2:])
+        return upsampled(self.class_logits(images), images.shape[-2:])
+
+    def class_logits(self, images: Tensor) -> Tensor:
+        """Returns the logits of the main head, (N, C, h, w) float32, as small as the features."""
+        return self._logits("classifier", self.encoder(images)["out"])
 
     def forward_heads(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the logits of the main and the auxiliary head, (N, C, h, w) float32, as small as the features."""

@@ -74,6 +74,10 @@ class SegmentationModel(nn.Module, ABC):
     def forward_heads(self, images: Tensor) -> tuple[Tensor, ...]:
         """Returns the logits of each head, the main one first: (N, C, h, w) float32, as small as they are computed."""
 
+    def class_logits(self, images: Tensor) -> Tensor:
+        """Returns the logits of the main head alone, (N, C, h, w) float32, as small as they are computed."""
+        return self.forward_heads(images)[0]
+
     @abstractmethod
     def read_weights(self, given: Mapping[str, Tensor]) -> ForeignWeights:
         """Maps a state_dict from elsewhere to the names of the network, and says which of them it cannot do without.
