@@ -10,10 +10,11 @@ from segdrop.dataset.archive import image_headers
 from segdrop.dataset.archive.source import Archive, MemberError
 from segdrop.dataset.masks import heic
 from segdrop.dataset.report import InputSurvey
-from segdrop.dataset.unlabelled.image_files import ImageFile, image_members, other_files
+from segdrop.dataset.unlabelled.image_files import ImageFile
 from segdrop.dataset.unlabelled.json_images import JsonImages
+from segdrop.dataset.unlabelled.names import image_members, other_files
 from segdrop.dataset.unlabelled.video import Video
-from segdrop.errors import DataError, Issue
+from segdrop.errors import DataError
 from segdrop.input_kinds import InputKind
 from segdrop.spec import Limits
 
@@ -44,15 +45,6 @@ def survey(path: Path, name: str, kind: InputKind, limits: Limits) -> InputSurve
     except DataError as error:
         return InputSurvey(kind=kind, issues=tuple(error.issues))
     raise ValueError(f"{kind} is no kind of input without labels")
-
-
-def named_images(archive: Archive) -> list[Issue]:
-    """Returns what the names in a ZIP of images show to be wrong, without looking into its files."""
-    try:
-        image_members(archive)
-    except DataError as error:
-        return error.issues
-    return []
 
 
 def _of_image(path: Path, name: str, limits: Limits) -> InputSurvey:
