@@ -86,8 +86,8 @@ class Review:
         total = 0
         for record in records():
             total += 1
-            own = {self.name: part for name, part in record.parts.items() if name == self.name}
-            ranked = _Ranked(record.doubt, -record.index, record.model_copy(update={"parts": own}))
+            own = record.model_copy(update={"parts": {self.name: record.parts.get(self.name)}})
+            ranked = _Ranked(record.doubt, -record.index, own)
             if len(heap) < MOST_RANKED:
                 heapq.heappush(heap, ranked)
             elif ranked[:2] > heap[0][:2]:
