@@ -735,6 +735,12 @@ class Code(StrEnum):
         "There is no such model: nothing in `models/`, no such job, a job without a model, or its result is gone.",
         "Name a model that `segdrop models` lists, or a job whose result is in `outbox/`.",
     )
+    MODEL_NOT_NAMED = (
+        "model.not_named",
+        Severity.FAULT,
+        "A request to predict or to evaluate names no model, and the operator has set no `inference.default_model`.",
+        "Set `model`: a job's id, `previous`, or a name in `models/` (`segdrop models` lists all).",
+    )
     MODEL_CHANGED = (
         "model.changed",
         Severity.FAULT,

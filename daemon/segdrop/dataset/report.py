@@ -112,7 +112,8 @@ class InputSurvey(Record):
 
 
 class CheckReport(_Report):
-    """The full check's answer. Its ``dataset`` is there exactly where no issue is a fault.
+    """The full check's answer. Its ``dataset`` is there exactly where no issue is a fault and the task needs
+    labels.
 
     Where one is, ``understood`` says how far the check came, if a layout was recognised at all.
     """
@@ -123,8 +124,8 @@ class CheckReport(_Report):
     request: StoredRequest | None  #: resolved; ``None`` where an issue says what is wrong with it
     issues: list[Issue]
     dataset: DatasetSummary | None
+    contents: InputSurvey | None = None  #: of an input without labels, to be predicted
     understood: Understood | None = None
-    survey: InputSurvey | None = None  #: of an input that is to be predicted
     peak_rss_bytes: int
     seconds: float
     fingerprint: str | None = None  #: of a result that answers this; ``None`` where none can
