@@ -315,7 +315,7 @@ class ModelRequest(BaseRequest):
     )
     coco_segmentation: Literal["polygons", "rle"] = Field("polygons", description="How `coco` outlines regions.")
     overlay_alpha: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
-        0.5, description="Opacity of the colours in overlays: 0 shows the image alone, 1 the colours alone."
+        0.5, description="Opacity of the colours in overlays: 0 leaves the outlines of areas, 1 hides the image."
     )
     tile: Annotated[int, Field(ge=64, le=8192)] | Auto | None = Field(
         "auto",

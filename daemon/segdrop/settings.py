@@ -100,6 +100,18 @@ class LimitSettings(Section):
     check_memory_bytes: Bytes = Field(4 * _GIB, description="Address space of the process that reads ZIPs.")
     check_cpu_seconds: Annotated[int, Field(ge=1)] = Field(14_400, description="CPU time for the check of one ZIP.")
     check_seconds: Seconds = Field(28_800.0, description="Time for the check of one ZIP.")
+    max_json_bytes: Bytes = Field(256 * _MIB, description="Size of a JSON with images.")
+    max_json_images: Annotated[int, Field(ge=1)] = Field(1_000, description="Images in one JSON.")
+    max_video_frames: Annotated[int, Field(ge=1)] = Field(
+        216_000, description="Frames of one video; two hours at 30 a second."
+    )
+    max_video_pixels: Annotated[int, Field(ge=1)] = Field(
+        35_651_584,
+        description="Pixels of one frame; 8K, the most of level 6.2 of H.264 and HEVC, whose decoders keep 16 frames.",
+    )
+    max_output_bytes: Bytes = Field(
+        20 * _GIB, description="Size of all files of one result together, before they are packed."
+    )
 
     def for_child(self) -> spec.Limits:
         """Returns the limits that the child which reads a ZIP has to keep itself."""
@@ -123,6 +135,17 @@ class TrainingSettings(Section):
     )
     max_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
         3, description="How often training is started without coming further, before the job fails."
+    )
+
+
+class InferenceSettings(Section):
+    """What is predicted with where no request says it."""
+
+    default_model: str = Field(
+        "",
+        max_length=200,
+        description="Model of images, videos and JSON files that come without a request: a job id, or a name in "
+        "models/; empty: they wait for a request.",
     )
 
 
@@ -167,6 +190,7 @@ class Settings(BaseSettings):
     queue: QueueSettings = QueueSettings()
     limits: LimitSettings = LimitSettings()
     training: TrainingSettings = TrainingSettings()
+    inference: InferenceSettings = InferenceSettings()
     retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()
     defaults: dict[str, Any] = Field({}, description="Request keys, with the value where a request has none.")

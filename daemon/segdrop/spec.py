@@ -17,6 +17,7 @@ from pydantic import (
     ValidationInfo,
 )
 
+from segdrop.input_kinds import InputKind
 from segdrop.request import EvaluateRequest, PredictRequest, TrainRequest
 
 
@@ -51,7 +52,7 @@ class Spec(BaseModel):
 
 
 class Limits(Spec):
-    """Caps on what a ZIP may hold and on the process that reads it. Caps on bytes count what is really read."""
+    """Caps on what an input may hold and on the process that reads it. Caps on bytes count what is really read."""
 
     max_archive_bytes: int
     max_extracted_bytes: int
@@ -61,13 +62,19 @@ class Limits(Spec):
     max_image_pixels: int
     check_memory_bytes: int
     check_cpu_seconds: int
+    max_json_bytes: int
+    max_json_images: int
+    max_video_frames: int
+    max_video_pixels: int
+    max_output_bytes: int  #: of all files of a result together
 
 
 class QuickCheckItem(Spec):
-    """One ZIP for the cheap check. ``key`` names it in the answer."""
+    """One input for the cheap check. ``key`` names it in the answer."""
 
     key: str
-    archive: SpecPath
+    kind: InputKind = InputKind.ARCHIVE
+    archive: SpecPath  #: the input, of whatever kind
     name: str  #: the name people know it by
     sidecar: SpecPath | None = None
     sidecar_name: str | None = None
@@ -75,6 +82,8 @@ class QuickCheckItem(Spec):
 
 class QuickCheckSpec(Spec):
     """Cheap checks, one after the other: end record, directory, request, layout, names. No pixels.
+
+    ``default_model`` is the operator's, for inputs other than ZIPs that come without a request; empty: none.
 
     Answer: ``answer_path``, one line of JSON per item in order (``segdrop.dataset.report.QuickReport``).
     """
@@ -87,17 +96,19 @@ class QuickCheckSpec(Spec):
     done_dir: SpecPath | None = None
     answer_path: SpecPath
     error_path: SpecPath
+    default_model: str = ""
 
 
 class CheckSpec(Spec):
-    """The full check of one ZIP: every byte read, every pixel decoded, the cache built.
+    """The full check of one input: every byte read, every pixel decoded, the cache built.
 
     The answers are ``report_path`` (``segdrop.dataset.report.CheckReport``), ``cache_dir`` where there is no fault, and
     in ``samples_dir``, which exists, overlays to look at where truth can be read.
     """
 
     job: str | None
-    archive: SpecPath
+    kind: InputKind = InputKind.ARCHIVE
+    archive: SpecPath  #: the input, of whatever kind
     name: str
     sidecar: SpecPath | None
     sidecar_name: str | None
@@ -114,6 +125,7 @@ class CheckSpec(Spec):
     outbox_dir: SpecPath | None = None  #: with ``done_dir``: where models of earlier jobs are; None: there are none
     done_dir: SpecPath | None = None
     pairs_path: SpecPath | None = None  #: where an evaluation's pairs are left, in the canonical layout
+    default_model: str = ""  #: the operator's, for an input other than a ZIP without a request; empty: none
 
 
 class ConvertSpec(CheckSpec):
@@ -124,6 +136,30 @@ class ConvertSpec(CheckSpec):
 
     output_path: SpecPath
     skip_bad: bool  #: leave out pairs that cannot be used, if they are not more than half
+
+
+class DecodeOrder(Spec):
+    """An input whose images are wanted, from the one with the index ``start`` on."""
+
+    job: str | None
+    input_path: SpecPath
+    name: str  #: the name people know the input by
+    kind: InputKind
+    limits: Limits
+    start: int = 0
+    deep_range: tuple[float, float] | None = None  #: values of more than 8 bits that are black and white to the model
+
+
+class DecodeSpec(DecodeOrder):
+    """The decoding of one input, image by image, in the order of the input.
+
+    The child writes the pixels of each image into one of the files in ``memory_paths``, and tells about it in a line of
+    JSON on its standard output (``segdrop.dataset.unlabelled.messages``). Once the parent has taken the pixels, it
+    writes the number of that file in a line to the child's standard input, and the file is free again.
+    """
+
+    memory_paths: list[SpecPath]  #: of files that both processes can read and write; in memory, at best
+    error_path: SpecPath
 
 
 class ModelMetadata(Spec):
@@ -187,6 +223,7 @@ class InferenceSpec(Spec):
     request: PredictRequest | EvaluateRequest  #: resolved
     input_path: SpecPath  #: of an evaluation, the pairs that its check has left
     input_name: str
+    kind: InputKind
     input_sha256: str
     owner: int | None  #: user id of who dropped the input, where it is known; for the model ``previous``
     classes: list[str]  #: of the dataset that is evaluated on
@@ -197,6 +234,7 @@ class InferenceSpec(Spec):
     threads: int  #: 0: as many as the affinity and the cgroup quota allow
     outputs_dir: SpecPath
     journal_path: SpecPath
+    log_path: SpecPath
     result_path: SpecPath
     progress_path: SpecPath
     measurements_path: SpecPath  #: what earlier runs on this host measured; written too, and may be lost

@@ -55,7 +55,7 @@ def test_a_request_in_another_case_is_the_request(root: Root, good: Path, archiv
     request = answer["request"]
     assert (answer["status"], request["epochs"], request["image_size"]) == ("succeeded", 3, 48)
     assert list(root.layout.inbox.iterdir()) == []
-    assert sorted(path.name for path in kept.iterdir()) == sorted([archive, request_name])
+    assert {path.name for path in kept.iterdir()} == {archive, request_name, "model.json"}
 
 
 def test_requests_that_cannot_be_taken_hold_their_zips_and_nobody_else(root: Root, good: Path, tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def once(root: Root) -> tuple[int, dict[str, str]]:
         ("x.rar", "pack the dataset as .zip"),
         ("y.json", "a request without its ZIP"),
         ("z.zip", "symbolic link"),
-        ("notes.txt", "not a .zip or .json file"),
+        ("notes.txt", "not a .zip or .json file, nor an image or a video"),
         ("pipe.zip", "named pipe"),
         ("PAUSE", "no job is started while it is there"),
         ("PAUSE.txt", "call it PAUSE"),

@@ -10,11 +10,13 @@ from builders.spool import WALL, fresh_root, listing, small_zip
 from segdrop import durable
 from segdrop.errors import DataError
 from segdrop.execution.local import LocalRunner
+from segdrop.input_kinds import InputKind
 from segdrop.intake.claim import claim, fetch_sidecar, identity_of, retry
 from segdrop.intake.inbox import Arrival, Inbox
+from segdrop.results.archive import archive
 from segdrop.settings import IntakeSettings, Settings
 from segdrop.spool import recovery
-from segdrop.spool.job import Job, JobState
+from segdrop.spool.job import Job, JobState, Outcome
 from segdrop.spool.results import Results
 from segdrop.spool.store import Store
 from segdrop.stages import inputs
@@ -76,6 +78,7 @@ def test_a_claim_moves_the_zip_and_its_sidecar_unchanged(store: Store) -> None:
     assert job.id.startswith("my-data-20261121T061500Z-")
     assert job.arrival_ns == arrival.observation.archive.ctime_ns
     assert job.claimed_at == WALL.timestamp()
+    assert job.owner_uid == arrival.observation.archive.uid == os.geteuid()
 
 
 def test_the_identity_on_record_is_still_that_of_the_input_after_the_rename(store: Store) -> None:
@@ -289,3 +292,127 @@ def test_what_is_not_a_regular_file_has_no_identity(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(small_zip(tmp_path / "a.zip"))
     assert identity_of(tmp_path / "link") is None
     assert identity_of(tmp_path) is None
+
+
+# other kinds of input
+
+PREDICT = '{"task": "predict", "model": "street"}'
+
+
+def arrive_with(store: Store, name: str, request_name: str) -> Arrival:
+    (store.layout.inbox / name).write_bytes(b"content of " + name.encode())
+    if name.endswith("json"):
+        (store.layout.inbox / name).write_text('{"images": ["QUJD"]}')
+    (store.layout.inbox / request_name).write_text(PREDICT)
+    inbox = Inbox(store.layout.inbox, IntakeSettings(settle_seconds=0, incomplete_seconds=0))
+    inbox.scan(0)
+    (arrival,) = inbox.arrivals.values()
+    return arrival
+
+
+OTHERS = [
+    ("My Street.JPG", "My Street.json", InputKind.IMAGE, "input.jpg"),
+    ("street.mp4", "street.json", InputKind.VIDEO, "input.mp4"),
+    ("street.json", "street.request.json", InputKind.JSON, "input.json"),
+]
+
+
+@pytest.mark.parametrize(("name", "request_name", "kind", "claimed_name"), OTHERS)
+def test_an_input_keeps_its_suffix_in_its_jobs_folder_and_the_job_knows_its_kind(
+    store: Store, name: str, request_name: str, kind: InputKind, claimed_name: str
+) -> None:
+    arrival = arrive_with(store, name, request_name)
+    content = (store.layout.inbox / name).read_bytes()
+    job = claim(store, arrival, 0, WALL)
+    assert job is not None
+    assert (job.kind, job.input_name, job.sidecar_name) == (kind, name, request_name)
+    assert job.id.startswith(("my-street-", "street-"))
+    assert store.files(job).input == store.files(job).folder / claimed_name
+    assert store.files(job).input.read_bytes() == content
+    assert store.files(job).sidecar.read_text() == PREDICT
+    assert listing(store.layout.inbox) == []
+    assert not inputs.has_changed(store, job)
+    assert [found.id for found in recovery.recover(store).jobs] == [job.id]
+    link(store.files(job).input)
+    assert inputs.irregular(store, job) == name
+
+
+def test_a_claim_of_a_photo_that_was_cut_off_is_undone_or_finished(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrival = arrive_with(store, "street.jpg", "street.json")
+    with monkeypatch.context() as patch:
+        fail_at(patch, ".jpg", CrashError())
+        with pytest.raises(CrashError):
+            claim(store, arrival, 0, WALL)
+    assert recovery.recover(store).jobs == []
+    assert listing(store.layout.inbox) == ["street.jpg", "street.json"]
+    with monkeypatch.context() as patch:
+        fail_at(patch, ".json", CrashError())
+        with pytest.raises(CrashError):
+            claim(store, arrival, 0, WALL)
+    (job,) = recovery.recover(store).jobs
+    fetch_sidecar(store, job)
+    assert store.files(job).sidecar.read_text() == PREDICT
+    assert listing(store.layout.inbox) == []
+
+
+def test_a_job_of_an_older_version_has_a_zip(store: Store) -> None:
+    job = claim(store, arrive(store, "a.zip"), 0, WALL)
+    assert job is not None
+    record = json.loads(store.files(job).manifest.read_text())
+    del record["kind"]
+    store.files(job).manifest.write_text(json.dumps(record))
+    assert store.load(job.id) == job
+    assert store.files(job).input.name == "input.zip"
+
+
+def ended(store: Store, name: str, request_name: str, outcome: Outcome) -> Job:
+    """A job whose files have been put away."""
+    job = claim(store, arrive_with(store, name, request_name), 0, WALL)
+    assert job is not None
+    job = store.transition(job, JobState.CONCLUDED, outcome=outcome)
+    archive(store.layout, job, {"job": job.id}, "")
+    store.remove(job)
+    return job
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REJECTED, Outcome.SUCCEEDED])
+@pytest.mark.parametrize(("name", "request_name", "kind", "claimed_name"), OTHERS)
+def test_an_input_of_any_kind_is_kept_as_it_was_and_can_be_tried_again(
+    store: Store, name: str, request_name: str, kind: InputKind, claimed_name: str, outcome: Outcome
+) -> None:
+    job = ended(store, name, request_name, outcome)
+    folder = (store.layout.failed if outcome is Outcome.REJECTED else store.layout.done) / job.id
+    before = listing(folder)
+    assert {name, request_name} <= set(before)
+    again = retry(store, job.id, WALL)
+    assert again is not None
+    assert (again.kind, again.input_name, again.sidecar_name, again.retry_of) == (kind, name, request_name, job.id)
+    files = store.files(again)
+    assert files.input.name == claimed_name
+    assert files.input.read_bytes() == (folder / name).read_bytes()
+    assert files.sidecar.read_text() == PREDICT
+    assert listing(folder) == before
+
+
+@pytest.mark.parametrize("name", ["error.json", "Model.json"])
+def test_an_input_with_a_name_that_we_need_ourselves_is_kept_under_another(store: Store, name: str) -> None:
+    job = ended(store, name, f"{name[:-5]}.request.json", Outcome.REJECTED)
+    folder = store.layout.failed / job.id
+    assert json.loads((folder / "error.json").read_text()) == {"job": job.id}
+    assert (folder / "input.json").read_text() == '{"images": ["QUJD"]}'
+    again = retry(store, job.id, WALL)
+    assert again is not None
+    assert (again.kind, again.sidecar_name) == (InputKind.JSON, "input.request.json")
+
+
+def test_a_photo_alone_can_be_tried_again(store: Store) -> None:
+    folder = store.layout.failed / "a-20261121T061500Z-0001"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(b"photo")
+    (folder / "error.json").write_text("{}")
+    (folder / "log.txt").write_text("")
+    again = retry(store, folder.name, WALL)
+    assert again is not None
+    assert (again.kind, again.sidecar_name) == (InputKind.IMAGE, None)

@@ -312,7 +312,7 @@ def test_bystanders_have_reasons_and_links_folders_and_pipes_are_never_opened(tm
         "folder.zip": "it is a folder: pack datasets as a ZIP",
         "link.zip": "it is a symbolic link: copy the file itself",
         "pipe.zip": "it is a named pipe (FIFO): copy an ordinary file",
-        "notes.txt": "not a .zip or .json file",
+        "notes.txt": "not a .zip or .json file, nor an image or a video",
         "elsewhere.part": "hidden or temporary name",
     }
 

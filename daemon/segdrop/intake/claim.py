@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from segdrop import durable, environment, logs
+from segdrop import durable, environment, input_kinds, logs
 from segdrop.environment import Fault, Response
+from segdrop.input_kinds import InputKind
 from segdrop.intake import names
 from segdrop.intake.copying import Copies
 from segdrop.intake.inbox import Arrival
@@ -39,6 +40,7 @@ def claim(store: Store, arrival: Arrival, priority: int, wall: datetime) -> Job 
         lambda job_id: Job(
             id=job_id,
             state=JobState.CLAIMED,
+            kind=arrival.kind,
             input_name=arrival.name,
             sidecar_name=arrival.sidecar_name,
             identity=observed.archive.identity,
@@ -117,8 +119,13 @@ class _Kept:
     """The files that ``failed/`` or ``done/`` has of a job that has ended."""
 
     job_id: str
-    archive: Path
+    input: Path
     sidecar: Path | None
+
+    @property
+    def kind(self) -> InputKind:
+        """The kind of the input."""
+        return input_kinds.by_name(self.input.name) or InputKind.ARCHIVE
 
 
 def retry(store: Store, job_id: str, wall: datetime, copies: Copies | None = None) -> Job | None:
@@ -131,13 +138,13 @@ def retry(store: Store, job_id: str, wall: datetime, copies: Copies | None = Non
     kept = _kept(store.layout, job_id)
     if kept is None:
         return None
-    copy = copies.fetch(job_id, kept.archive) if copies.reason(job_id) else None
+    copy = copies.fetch(job_id, kept.input) if copies.reason(job_id) else None
     if copy is None and copies.reason(job_id):
         return None
-    job = _retry_of(store, kept, copy or kept.archive, wall)
+    job = _retry_of(store, kept, copy or kept.input, wall)
     if not _fetch_kept(kept, copy, store.files(job)):
         store.remove(job)
-        copies.fetch(job_id, kept.archive)
+        copies.fetch(job_id, kept.input)
         return None
     copies.forget(job_id)
     logs.get().info("job.claimed", job=job.id, input=job.input_name, bytes=job.identity.size, retry_of=job_id)
@@ -147,35 +154,50 @@ def retry(store: Store, job_id: str, wall: datetime, copies: Copies | None = Non
 def _kept(layout: RootLayout, job_id: str) -> _Kept | None:
     """Returns the files that are kept of a job, or None where there is not exactly one input, or not a regular one."""
     folder = next((f / job_id for f in (layout.failed, layout.done) if (f / job_id).is_dir()), None)
-    archives = [path for path in folder.iterdir() if path.suffix.lower() == ".zip"] if folder else []
-    if folder is None or len(archives) != 1:
+    files = [path for path in folder.iterdir() if not _is_ours(path)] if folder else []
+    inputs = _inputs_among(files)
+    if len(inputs) != 1:
         return None
-    sidecar = next((path for path in folder.iterdir() if _is_request(path)), None)
-    kept = _Kept(job_id, archives[0], sidecar)
-    is_regular = all(identity_of(path) for path in (kept.archive, kept.sidecar) if path is not None)
+    requests = [path for path in files if input_kinds.by_name(path.name) is InputKind.JSON and path not in inputs]
+    kept = _Kept(job_id, inputs[0], requests[0] if requests else None)
+    is_regular = all(identity_of(path) for path in (kept.input, kept.sidecar) if path is not None)
     return kept if is_regular else None  # else a link was put in its place
 
 
-def _is_request(path: Path) -> bool:
-    """Whether a file that is kept of a job is its request: our own answers and records lie beside it."""
-    return path.suffix.lower() == ".json" and path.name != ERROR_NAME and not kept_models.is_record(path)
+def _is_ours(path: Path) -> bool:
+    """Whether a file that lies beside what is kept of a job is our own answer or record."""
+    return path.name == ERROR_NAME or kept_models.is_record(path)
+
+
+def _inputs_among(files: list[Path]) -> list[Path]:
+    """Returns the inputs among the files that are kept of a job. A JSON file is one where nothing else is, and of two
+    it is the one whose request the other is by its name.
+    """
+    kinds = {path: input_kinds.by_name(path.name) for path in files}
+    inputs = [path for path, kind in kinds.items() if kind not in (None, InputKind.JSON)]
+    texts = [path for path, kind in kinds.items() if kind is InputKind.JSON]
+    if inputs or len(texts) < 2:  # noqa: PLR2004  (an input and its request)
+        return inputs or texts
+    wanted = {names.key(path.name) for path in texts}
+    return [path for path in texts if names.input_key(path.name) in wanted]
 
 
 def _retry_of(store: Store, kept: _Kept, source: Path, wall: datetime) -> Job:
-    """Returns the record of a retry; ``source`` becomes its input, and is the archive or a copy of it."""
+    """Returns the record of a retry; ``source`` becomes its input, and is the kept one or a copy of it."""
     return store.create(
-        names.stem(kept.archive.name),
+        names.stem(kept.input.name),
         wall,
         lambda new_id: Job(
             id=new_id,
             state=JobState.CLAIMED,
-            input_name=kept.archive.name,
+            kind=kept.kind,
+            input_name=kept.input.name,
             sidecar_name=kept.sidecar.name if kept.sidecar else None,
             identity=stamp_of(source.lstat()).identity,
             sidecar_identity=identity_of(kept.sidecar) if kept.sidecar else None,
-            owner_uid=kept.archive.lstat().st_uid,
+            owner_uid=kept.input.lstat().st_uid,
             priority=0,
-            arrival_ns=kept.archive.lstat().st_ctime_ns,
+            arrival_ns=kept.input.lstat().st_ctime_ns,
             claimed_at=wall.timestamp(),
             retry_of=kept.job_id,
         ),
@@ -187,7 +209,7 @@ def _fetch_kept(kept: _Kept, copy: Path | None, files: JobLayout) -> bool:
     if kept.sidecar is not None:
         durable.link(kept.sidecar, files.sidecar)
     if copy is None:
-        return durable.link(kept.archive, files.input, or_copy=False)
+        return durable.link(kept.input, files.input, or_copy=False)
     durable.move(copy, files.input)
     return True
 

@@ -1,8 +1,12 @@
-"""The two ends of a file and its directory: the only parts of a ZIP that the daemon itself reads.
+"""The ends of an input: the only parts of it that the daemon itself reads.
 
-A download in several parts at once has both ends on the disk long before the middle. So the directory is asked for its
-members, and it is looked whether anything stands where they should: at most :data:`_MAX_WINDOWS` pieces of the
-directory and :data:`_MAX_MEMBERS` members, whatever the size of the ZIP.
+Of a ZIP these are both ends and the directory. A download in several parts at once has both ends on the disk long
+before the middle. So the directory is asked for its members, and it is looked whether anything stands where they
+should: at most :data:`_MAX_WINDOWS` pieces of the directory and :data:`_MAX_MEMBERS` members, whatever the size of the
+ZIP.
+
+Images, videos and JSON files end as their formats say (:mod:`segdrop.intake.picture_ending`,
+:mod:`segdrop.intake.container_ending`); of a format whose end is not known, a file may always be arriving.
 
 Nothing is judged here but whether the file may still be arriving; what is damaged is found by the checks.
 
@@ -11,12 +15,16 @@ Format: APPNOTE.TXT 6.3.10, sections 4.3.7 (local header), 4.3.12 (directory), 4
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-from segdrop import regular_files
+from segdrop import input_kinds, regular_files
+from segdrop.input_kinds import InputKind
+from segdrop.intake import container_ending as containers
+from segdrop.intake import picture_ending as pictures
+from segdrop.intake.open_file import OpenFile, holes
 from segdrop.intake.settle import FileEnding
 
 _END_RECORD = b"PK\x05\x06"
@@ -37,27 +45,111 @@ _EXTRA_ZIP64 = 1
 _WINDOW_BYTES = 1 << 16
 _MAX_WINDOWS = 8
 _MAX_MEMBERS = 64
-_MAX_HOLES = 64
 #: What comes out of a byte of zeros in packed data, if it is data: repetitions of 258 bytes, in two bits to eight each.
 _LEAST_FROM_ZEROS = 258
 
 
 def read(path: Path) -> FileEnding:
-    """Look at both ends of the file. Raises OSError if it cannot be read, or is no regular file."""
+    """Look at the ends of a file, by the kind that its name claims.
+
+    Raises OSError if it cannot be read, or is no regular file.
+    """
     with regular_files.open_binary(path) as stream:
-        size = stream.seek(0, 2)
-        stream.seek(0)
-        head = stream.read(4)
-        start = max(0, size - _END_SIZE - _MAX_COMMENT)
-        stream.seek(start)
-        tail = stream.read()
-        position = _end_record(tail, start, size)
-        if position is not None:
-            directory = _directory(stream, tail[position - start :], position)
-            if directory is None:
-                return FileEnding.COMPLETE
-            if _at(stream, directory.start, 4) == _DIRECTORY_HEADER:
-                return FileEnding.GAPS if _has_gaps(stream, directory) else FileEnding.COMPLETE
+        match input_kinds.by_name(path.name):
+            case InputKind.IMAGE | InputKind.VIDEO:
+                return _of_media(OpenFile(stream.fileno(), stream.seek(0, 2)))
+            case InputKind.JSON:
+                return _of_json(OpenFile(stream.fileno(), stream.seek(0, 2)))
+            case _:
+                return _of_zip(stream)
+
+
+# images, videos and JSON
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """A format by the bytes at its beginning. What is not packed may hold zeros, also as holes of a sparse file; but
+    where nothing is kept of its end, that has yet to come.
+    """
+
+    magic: bytes
+    is_whole: Callable[[OpenFile], bool]
+    offset: int = 0
+    is_packed: bool = True
+
+    def begins(self, head: bytes) -> bool:
+        """Whether a file with these first bytes is of the format."""
+        return head.startswith(self.magic, self.offset)
+
+
+_FORMATS = (
+    _Format(b"\xff\xd8\xff", pictures.jpeg),
+    _Format(b"\x89PNG\r\n\x1a\n", pictures.png),
+    _Format(b"GIF8", pictures.gif),
+    _Format(b"BM", pictures.bmp, is_packed=False),
+    *(_Format(magic, pictures.tiff, is_packed=False) for magic in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    *(_Format(magic, pictures.netpbm, is_packed=False) for magic in (b"P4", b"P5", b"P6")),
+    _Format(b"\xff\x4f\xff\x51", pictures.codestream),
+    _Format(b"qoif", pictures.qoi),
+    _Format(b"RIFF", containers.riff),
+    *(
+        _Format(kind, containers.boxes, offset=4)
+        for kind in (b"ftyp", b"jP  ", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+    ),
+    _Format(b"\x1a\x45\xdf\xa3", containers.matroska),
+    _Format(b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", containers.asf),
+    _Format(b"\0\0\1\xba", containers.program_stream),
+    _Format(b"OggS", containers.ogg),
+)
+#: without a beginning of its own
+_NO_MAGIC = _Format(b"", pictures.tga, is_packed=False)
+_MAGIC_BYTES = 16
+#: so many zeros at the end of packed data are room that a copier has reserved
+_RESERVED_BYTES = 512
+_WHITE = b" \t\r\n"
+
+
+def _of_media(file: OpenFile) -> FileEnding:
+    """Returns what an image or a video says of its end, whatever its name says about its format."""
+    head = file.at(0, _MAGIC_BYTES)
+    form = next((form for form in _FORMATS if form.begins(head)), _NO_MAGIC)
+    try:
+        is_whole = form.is_whole(file)
+    except (EOFError, IndexError):
+        is_whole = False
+    if not is_whole or (form.is_packed and not file.tail(_RESERVED_BYTES).strip(b"\0")):
+        return FileEnding.INCOMPLETE
+    has_gaps = file.has_holes() if form.is_packed else file.ends_in_hole()
+    return FileEnding.GAPS if has_gaps else FileEnding.COMPLETE
+
+
+def _of_json(file: OpenFile) -> FileEnding:
+    """Returns whether the last byte that is no space closes an object."""
+    is_closed = file.tail(_WINDOW_BYTES).rstrip(_WHITE).endswith(b"}")
+    if not is_closed:
+        return FileEnding.INCOMPLETE
+    return FileEnding.GAPS if file.has_holes() else FileEnding.COMPLETE
+
+
+# ZIPs
+
+
+def _of_zip(stream: BinaryIO) -> FileEnding:
+    """Returns what both ends of a ZIP and its directory say."""
+    size = stream.seek(0, 2)
+    stream.seek(0)
+    head = stream.read(4)
+    start = max(0, size - _END_SIZE - _MAX_COMMENT)
+    stream.seek(start)
+    tail = stream.read()
+    position = _end_record(tail, start, size)
+    if position is not None:
+        directory = _directory(stream, tail[position - start :], position)
+        if directory is None:
+            return FileEnding.COMPLETE
+        if _at(stream, directory.start, 4) == _DIRECTORY_HEADER:
+            return FileEnding.GAPS if _has_gaps(stream, directory) else FileEnding.COMPLETE
     return beginning(head)
 
 
@@ -146,7 +238,7 @@ def _has_gaps(stream: BinaryIO, directory: _Directory) -> bool:
     step = max(1, len(members) // _MAX_MEMBERS)
     if any(_at(stream, member.header, 4) == _NOTHING for member in members[::step]):
         return True
-    return any(_is_gap(start, stop, members) for start, stop in _holes(stream.fileno(), directory.start))
+    return any(_is_gap(start, stop, members) for start, stop in holes(stream.fileno(), directory.start))
 
 
 def _windows(stream: BinaryIO, directory: _Directory) -> Iterator[bytes]:
@@ -185,20 +277,6 @@ def _zip64_extra(extra: bytes) -> bytes:
             return extra[position + 4 : position + 4 + size]
         position += 4 + size
     return b""
-
-
-def _holes(descriptor: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yields ranges before ``end`` for which the filesystem keeps nothing; none where it does not tell."""
-    position = 0
-    for _ in range(_MAX_HOLES):
-        try:
-            start = os.lseek(descriptor, position, os.SEEK_HOLE)
-            if start >= end:
-                return
-            position = os.lseek(descriptor, start, os.SEEK_DATA)
-        except OSError:  # SEEK_HOLE is not known here; or nothing but a hole is left
-            return
-        yield start, min(position, end)
 
 
 def _is_gap(start: int, stop: int, members: list[_Member]) -> bool:

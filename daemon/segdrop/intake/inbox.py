@@ -4,7 +4,7 @@ All of this is memory that a restart rebuilds by looking again; nothing here is 
 """
 
 import stat
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
@@ -13,8 +13,12 @@ from pathlib import Path
 from segdrop import durable, logs, regular_files
 from segdrop.codes import Code
 from segdrop.errors import Issue
+from segdrop.input_kinds import InputKind
 from segdrop.intake import ending as ending_of_file
 from segdrop.intake import names, near_misses, settle
+from segdrop.intake.inputs import Inputs, assign
+from segdrop.intake.json_files import JsonFiles
+from segdrop.intake.json_top import JsonRole
 from segdrop.intake.late import LateRequests
 from segdrop.intake.listing import FolderListing, ListedNames
 from segdrop.intake.names import FileType, Order, Verb
@@ -24,12 +28,12 @@ from segdrop.spool.job import Job, JobState
 
 _MAX_REPORTED_BYSTANDERS = 200
 _MAX_NEAR_MISSES = 10
-_WITHOUT_ZIP = "a request without its ZIP"
-_TOO_LATE = "came after its ZIP was claimed: touch it if it is for the next one, or remove it"
+_TOO_LATE = "came after its input was claimed: touch it if it is for the next one, or remove it"
+_SOON_SECONDS = 0.05
 
 
 class WaitsFor(StrEnum):
-    """Who has to do something before a ZIP can be taken."""
+    """Who has to do something before an input can be taken."""
 
     COPIER = "copier"  #: it is still arriving, or may be
     US = "us"  #: the checks, a slot, disk space
@@ -49,7 +53,7 @@ class QuickCheckAnswer:
 
 @dataclass(slots=True)
 class Arrival:
-    """A ZIP in the inbox, with its sidecar."""
+    """An input in the inbox, with its sidecar."""
 
     name: str
     sidecar_name: str | None
@@ -61,7 +65,8 @@ class Arrival:
     waits_for: WaitsFor = WaitsFor.COPIER
     obstacle: str = ""  #: why it can go neither with its request nor without it
     remarks: tuple[Issue, ...] = ()  #: further issues of its answer, about requests that missed its name
-    reader_kills: int = 0  #: how often the quick check was ended from outside at this ZIP
+    reader_kills: int = 0  #: how often the quick check was ended from outside at this input
+    kind: InputKind = InputKind.ARCHIVE
     job_id: str | None = None  #: once it is claimed
 
     @property
@@ -93,8 +98,12 @@ class Inbox:
         settings: IntakeSettings,
         read_ending: Callable[[Path], settle.FileEnding] = ending_of_file.read,
         late_path: Path | None = None,
+        *,
+        has_default_model: bool = False,
     ) -> None:
-        """``late_path`` is the file that keeps which requests came too late."""
+        """``late_path`` is the file that keeps which requests came too late. ``has_default_model`` says that images,
+        videos and JSON files of images are taken without a request, too.
+        """
         self.folder = folder
         self.arrivals: dict[str, Arrival] = {}
         self.bystanders: dict[str, str] = {}  #: name → why it is left alone
@@ -105,11 +114,16 @@ class Inbox:
         self._read_ending = read_ending
         self._listing = FolderListing(folder)
         self._listed = ListedNames()
+        self._json = JsonFiles(folder)
+        self._has_default_model = has_default_model
+        self._inputs = Inputs()
+        self._paired: frozenset[str] = frozenset()  #: requests that an input has
         self._late = LateRequests(late_path, settings.settle_seconds)
         # since the last scan:
         self._claimed_without: list[str] = []  #: ZIPs that were claimed without a request
         self._passed_over: set[str] = set()  #: requests that lay there when a ZIP of their name was claimed
         self._reserved: dict[str, str] = {}  #: request → the job that it has yet to follow
+        self._looked: dict[str, _Seen | None] = {}  #: each name is looked at once a scan
         self._said: dict[str, str] = {}
         self._refused: dict[str, str] = {}  #: orders
 
@@ -119,24 +133,21 @@ class Inbox:
         return bool(self._pauses)
 
     def scan(self, now: float, at_work: Collection[Job] = ()) -> None:
-        """Look at every ZIP and every request. Raises OSError if the folder itself cannot be read.
+        """Look at every input and every request. Raises OSError if the folder itself cannot be read.
 
         ``at_work`` are the jobs that have been claimed and not yet answered.
         """
-        listed = self._listed = self._listing.names()
-        self.bystanders = listed.bystanders | listed.pairing.left
-        self.bystanders |= dict.fromkeys(listed.pairing.alone, _WITHOUT_ZIP)
-        requests = {name: seen for name in listed.requests if (seen := self._look(name))}
-        self.bystanders |= {
-            name: names.irregular_request(seen.type) for name, seen in requests.items() if not seen.is_regular
-        }
-        self._reserved = _reserved(requests, at_work)
+        listed = self._listing.names()
+        self._looked = {}
+        self.bystanders = dict(listed.bystanders)
+        self._assign(listed)
+        self._reserved = self._requests_to_follow(at_work)
         self.bystanders |= {name: f"the request of {job}, to be moved there" for name, job in self._reserved.items()}
-        self._look_for_late_ones(requests, at_work, now)
+        self._look_for_late_ones(at_work, now)
         arrivals = {}
-        for name in listed.archives:
+        for name, kind in self._inputs.kinds.items():
             if (seen := self._look(name)) and seen.stamp:
-                arrivals[name] = self._update(name, seen.stamp, requests, now)
+                arrivals[name] = self._update(name, kind, seen.stamp, now)
         for name in self.arrivals.keys() - arrivals.keys():
             logs.get().debug("file.gone", file=name)
         self.arrivals = arrivals
@@ -145,13 +156,32 @@ class Inbox:
         self._say_what_is_left_alone()
         logs.get().debug("inbox.scanned", archives=len(arrivals), others=len(self.bystanders))
 
+    def _assign(self, listed: ListedNames) -> None:
+        """Find out which files are inputs, where names or JSON files have changed since the last scan."""
+        regular = [name for name in listed.requests if name not in listed.irregular]
+        changed = self._json.look(regular, self._urgent(), self._stamp)
+        if changed or listed is not self._listed:
+            self._listed = listed
+            self._inputs = assign(listed, self._json.readings, has_default_model=self._has_default_model)
+            self._paired = frozenset(self._inputs.pairing.requests.values())
+        inputs = self._inputs
+        self.bystanders |= inputs.pairing.left | inputs.left | inputs.addressed
+        self.bystanders |= {name: names.irregular_request(kind) for name, kind in listed.irregular.items()}
+
+    def _urgent(self) -> list[str]:
+        """Returns the JSON files on which the arrivals of the last scan depend, or which are arrivals themselves."""
+        beside = [arrival.sidecar_name for arrival in self.arrivals.values() if arrival.sidecar_name]
+        return [*beside, *(name for name, arrival in self.arrivals.items() if arrival.kind is InputKind.JSON)]
+
     def next_due(self, now: float) -> float:
         """Returns the seconds until the next scan is worth while.
 
         What is overdue cannot be read: a scan like any other will do.
         """
+        if self._json.is_behind:
+            return _SOON_SECONDS
         waits = [self._remaining(arrival, now) for arrival in self.arrivals.values() if not arrival.settled]
-        return max(0.05, min([self._settings.scan_seconds, *(wait for wait in waits if wait > 0)]))
+        return max(_SOON_SECONDS, min([self._settings.scan_seconds, *(wait for wait in waits if wait > 0)]))
 
     def forget(self, arrival: Arrival) -> None:
         """Forget an arrival that was claimed, or is gone."""
@@ -160,8 +190,8 @@ class Inbox:
             return
         if arrival.sidecar_name is None:
             self._claimed_without.append(arrival.name)
-        left = self._listed.pairing.left
-        self._passed_over |= {name for name in left if names.key(name) == names.key(arrival.name)}
+        key = names.input_key(arrival.name)
+        self._passed_over |= {name for name in self._inputs.pairing.left if names.key(name) == key}
 
     def postpone(self, arrival: Arrival, reason: str) -> None:
         """Let an arrival that cannot be read or taken start anew at the next scan. It need not ever succeed."""
@@ -191,11 +221,15 @@ class Inbox:
 
     def unsettled(self) -> bool:
         """Whether anything may still become a job by itself."""
-        return any(a.quick_check is not None or a.waits_for is not WaitsFor.PEOPLE for a in self.arrivals.values())
+        return self._json.is_behind or any(
+            a.quick_check is not None or a.waits_for is not WaitsFor.PEOPLE for a in self.arrivals.values()
+        )
 
     def settling(self) -> bool:
         """Whether anything is yet to be looked at, by itself."""
-        return any(a.quick_check is None and a.waits_for is not WaitsFor.PEOPLE for a in self.arrivals.values())
+        return self._json.is_behind or any(
+            a.quick_check is None and a.waits_for is not WaitsFor.PEOPLE for a in self.arrivals.values()
+        )
 
     def reported_bystanders(self) -> Iterable[tuple[str, str]]:
         """Returns files that are left alone, with the reasons, as many as a status shows."""
@@ -234,26 +268,50 @@ class Inbox:
 
     # requests
 
-    def _look_for_late_ones(self, requests: Mapping[str, _Seen], at_work: Collection[Job], now: float) -> None:
-        """Find requests of jobs that had none, see :mod:`segdrop.intake.late`."""
+    def _requests_to_follow(self, at_work: Collection[Job]) -> dict[str, str]:
+        """Returns requests that could not follow their input yet, each with its job: they are open on a share, or the
+        claim was cut off.
+        """
+        there = self._inputs.pairing.by_key
+        found = {}
+        for job in at_work:
+            name = job.sidecar_name
+            if name is None or job.state is not JobState.CLAIMED or name not in there.get(names.key(name), ()):
+                continue
+            if (stamp := self._stamp(name)) and stamp.identity == job.sidecar_identity:
+                found[name] = job.id
+        return found
+
+    def _look_for_late_ones(self, at_work: Collection[Job], now: float) -> None:
+        """Find requests of jobs that had none, see :mod:`segdrop.intake.late`.
+
+        What an annotation tool keeps beside an image is no request, however late it comes.
+        """
+        pairing, readings = self._inputs.pairing, self._json.readings
         jobs = [job for job in at_work if job.sidecar_name is None and not job.retry_of]
         without = [*self._claimed_without, *(job.input_name for job in jobs)]
-        listed = dict.fromkeys(self._listed.requests) | {name: seen.stamp for name, seen in requests.items()}
-        self._late.look(listed, self._passed_over | self._listed.pairing.meant_for_earlier(without), now)
+        too_late = {
+            name
+            for name in self._passed_over | pairing.meant_for_earlier(without)
+            if not (reading := readings.get(name)) or reading.role is not JsonRole.ANNOTATIONS
+        }
+        known = [name for name in (*self._late.names, *too_late) if name in pairing.by_key.get(names.key(name), ())]
+        stamps = {name: self._stamp(name) for name in known}
+        self._late.look(stamps, too_late, now)
         self._claimed_without, self._passed_over = [], set()
-        late = [name for name, seen in requests.items() if (name, seen.stamp) in self._late]
+        late = [name for name, stamp in stamps.items() if stamp and (name, stamp) in self._late]
         self.bystanders |= dict.fromkeys(late, _TOO_LATE)
         self.late = [
             (job.id, Issue.of(Code.REQUEST_LATE, _late_message(name, job), files=[name]))
             for job in jobs
             for name in late
-            if names.key(name) == names.key(job.input_name)
+            if names.key(name) == names.input_key(job.input_name)
         ]
 
     def _obstacle(self, name: str, sidecar: str | None, seen: _Seen | None) -> str:
-        """Returns why a ZIP cannot go with its request, nor without it, or "" where it can."""
+        """Returns why an input cannot go with its request, nor without it, or "" where it can."""
         if sidecar is None:
-            return self._listed.pairing.uncertain.get(name, "")
+            return self._inputs.pairing.uncertain.get(name, "")
         if seen is None:
             return ""
         if not seen.is_regular:
@@ -261,19 +319,22 @@ class Inbox:
         if job := self._reserved.get(sidecar):
             return f"{sidecar} is the request of {job}, and could not be moved there yet"
         if (sidecar, seen.stamp) in self._late:
-            return f"{sidecar} came too late for an earlier ZIP: touch it if it is for this one, or remove it"
+            return f"{sidecar} came too late for an earlier input: touch it if it is for this one, or remove it"
         return ""
 
     def _near_misses(self, name: str, sidecar: str | None) -> tuple[Issue, ...]:
-        """Returns issues for files that look like a request of this ZIP and are none, where it has none."""
+        """Returns issues for files that look like a request of this input and are none, where it has none."""
         if sidecar is not None:
             return ()
-        like, pairing = self._listed.like_requests, self._listed.pairing
-        paired = set(pairing.requests.values())
-        told = {other for other in pairing.left if names.key(other) == names.key(name)}  # they have the name itself
-        proper = f"{name.rpartition('.')[0]}.json"
+        like, pairing = self._listed.like_requests, self._inputs.pairing
+        key, proper = names.input_key(name), names.request_name(name)
+        told = {other for other in pairing.by_key.get(key, ()) if other in pairing.left}  # they have the name itself
         near = [*like.get(near_misses.core(names.stem(name)), []), *like.get("", [])]
-        missed = [other for other in near if other not in paired | told]
+        missed = [
+            other
+            for other in near
+            if other not in told and other not in self._inputs.kinds and other not in self._paired
+        ]
         for other in missed:
             self.bystanders[other] = f"{other} is not read: if it is the request of {name}, call it {proper}"
         return tuple(
@@ -283,10 +344,10 @@ class Inbox:
 
     # arrivals
 
-    def _update(self, name: str, stamp: Stamp, requests: Mapping[str, _Seen], now: float) -> Arrival:
-        """Returns the arrival of a ZIP after one more look at it."""
-        sidecar = self._listed.pairing.requests.get(name)
-        seen = requests.get(sidecar) if sidecar else None
+    def _update(self, name: str, kind: InputKind, stamp: Stamp, now: float) -> Arrival:
+        """Returns the arrival of an input after one more look at it."""
+        sidecar = self._inputs.pairing.requests.get(name)
+        seen = self._look(sidecar) if sidecar else None
         known = self.arrivals.get(name)
         progress = self._progress(name)
         said = known.obstacle if known else ""
@@ -302,7 +363,7 @@ class Inbox:
         if known is None or observation is not known.observation:
             if known is None:
                 logs.get().info("file.seen", file=name, bytes=stamp.size)
-            known = Arrival(name, sidecar if seen else None, observation, reason="arriving")
+            known = Arrival(name, sidecar if seen else None, observation, reason="arriving", kind=kind)
         known.remarks = self._near_misses(name, sidecar if seen else None)
         if obstacle := self._obstacle(name, sidecar, seen):
             known.obstacle = obstacle
@@ -313,8 +374,8 @@ class Inbox:
         return known
 
     def _progress(self, name: str) -> _Seen | None:
-        """Returns the file that a downloader keeps beside the ZIP or its request while it is at work."""
-        for whole in (name, f"{name.rpartition('.')[0]}.json"):
+        """Returns the file that a downloader keeps beside an input or its request while it is at work."""
+        for whole in (name, names.request_name(name)):
             if (beside := self._listed.in_progress.get(names.caseless(whole))) and (seen := self._look(beside)):
                 return seen
         return None
@@ -351,6 +412,16 @@ class Inbox:
 
     def _look(self, name: str) -> _Seen | None:
         """Returns what lies under a name, or None for what is gone since it was listed: withdrawn."""
+        if name not in self._looked:
+            self._looked[name] = self._look_again(name)
+        return self._looked[name]
+
+    def _stamp(self, name: str) -> Stamp | None:
+        """Returns the stamp of a regular file, or None for anything else."""
+        seen = self._look(name)
+        return seen.stamp if seen else None
+
+    def _look_again(self, name: str) -> _Seen | None:
         try:
             status = (self.folder / name).lstat()
         except FileNotFoundError:
@@ -369,8 +440,9 @@ class Inbox:
 
         These files come first on the board, which does not show all of ten thousand.
         """
-        meant = {*self._listed.addressed, *self._listed.pairing.left}
-        usual = self._listed.bystanders | dict.fromkeys(self._listed.pairing.alone, _WITHOUT_ZIP)
+        inputs = self._inputs
+        meant = {*self._listed.addressed, *inputs.addressed, *(inputs.pairing.left.keys() - inputs.left.keys())}
+        usual = self._listed.bystanders | inputs.left
         said = {}
         for name, reason in self.bystanders.items():
             if name in meant or reason != usual.get(name):
@@ -388,13 +460,6 @@ class Inbox:
         if arrival.reason != reason:
             arrival.reason = reason
             logs.get().warning("file.waiting", file=arrival.name, reason=reason)
-
-
-def _reserved(requests: Mapping[str, _Seen], at_work: Collection[Job]) -> dict[str, str]:
-    """Returns requests that could not follow their ZIP yet: they are open on a share, or the claim was cut off."""
-    expected = {(job.sidecar_name, job.sidecar_identity): job.id for job in at_work if job.state is JobState.CLAIMED}
-    there = {name: seen.stamp.identity for name, seen in requests.items() if seen.stamp}
-    return {name: expected[name, identity] for name, identity in there.items() if (name, identity) in expected}
 
 
 def _late_message(name: str, job: Job) -> str:

@@ -41,10 +41,16 @@ class LateRequests:
         self._records = {} if path is None else _load(path)
         self._since: dict[str, float] = {}  #: the time since which each that is not whole yet has been unchanged
 
-    def look(self, requests: Mapping[str, Stamp | None], too_late: Collection[str], now: float) -> None:
-        """Take note of all requests in the inbox; the stamp of one that cannot be looked at now is None.
+    @property
+    def names(self) -> list[str]:
+        """Names of the requests that came too late, touched or not."""
+        return list(self._records)
 
-        ``too_late`` are those whose ZIP went without them.
+    def look(self, requests: Mapping[str, Stamp | None], too_late: Collection[str], now: float) -> None:
+        """Take note of the requests in the inbox, those among :attr:`names` and ``too_late`` at least; the stamp of one
+        that cannot be looked at now is None.
+
+        ``too_late`` are those whose input went without them.
         """
         records = {name: record for name, record in self._records.items() if name in requests}
         for name, stamp in requests.items():

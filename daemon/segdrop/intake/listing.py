@@ -14,7 +14,6 @@ from pathlib import Path
 
 from segdrop.intake import names, near_misses
 from segdrop.intake.names import FileType, NameKind, Order
-from segdrop.intake.pairing import Pairing, pair
 
 #: The coarsest clock of a filesystem that one finds behind a share (FAT): two changes may bear the same time.
 _COARSEST_CLOCK_SECONDS = 2.0
@@ -26,18 +25,20 @@ _LONGEST_TRUST_SECONDS = 10.0
 class ListedNames:
     """Tells what lies in the folder. Everything that follows from the names alone is here, worked out once a listing.
 
-    ``archives`` are regular files, as far as the listing knew; ``requests`` may be anything under such a name.
+    ``archives`` and ``media`` are regular files, as far as the listing knew; ``requests`` may be anything under such a
+    name, and inputs too.
     """
 
     archives: list[str] = field(default_factory=list)
+    media: list[str] = field(default_factory=list)  #: images and videos
     requests: list[str] = field(default_factory=list)
-    pairing: Pairing = field(default_factory=Pairing)
+    irregular: dict[str, FileType] = field(default_factory=dict)  #: requests that are no regular files
     orders: list[Order] = field(default_factory=list)
     bystanders: dict[str, str] = field(default_factory=dict)  #: name → why it is left alone
     of_no_concern: frozenset[str] = frozenset()  #: bystanders that are of no concern to people
     addressed: frozenset[str] = frozenset()  #: bystanders that were meant for us
     in_progress: dict[str, str] = field(default_factory=dict)  #: caseless name of a file → what is beside it meanwhile
-    like_requests: dict[str, list[str]] = field(default_factory=dict)  #: core of a ZIP's name → what looks meant for it
+    like_requests: dict[str, list[str]] = field(default_factory=dict)  #: core of a name → what looks meant for it
 
 
 class FolderListing:
@@ -112,17 +113,19 @@ def _known_type(entry: "os.DirEntry[str]") -> FileType | None:
 def sort(types: Mapping[str, FileType]) -> ListedNames:
     """Returns what each name is. Pure.
 
-    Names are sorted, because the order of a listing may change, and with it whose a request is.
+    Names are sorted, because the order of a listing may change.
     """
     readings = {name: names.read(name, types[name]) for name in sorted(types)}
     by_kind: defaultdict[NameKind, list[str]] = defaultdict(list)
     for name, reading in readings.items():
         by_kind[reading.kind].append(name)
-    archives, requests = by_kind[NameKind.ARCHIVE], by_kind[NameKind.SIDECAR]
+    taken = (NameKind.ARCHIVE, NameKind.MEDIA)
+    requests = by_kind[NameKind.SIDECAR]
     return ListedNames(
-        archives=archives,
+        archives=by_kind[NameKind.ARCHIVE],
+        media=by_kind[NameKind.MEDIA],
         requests=requests,
-        pairing=pair(archives, requests),
+        irregular={name: types[name] for name in requests if types[name] is not FileType.REGULAR},
         orders=[order for name in by_kind[NameKind.CONTROL] if (order := names.order(name))],
         bystanders={
             name: readings[name].reason
@@ -140,7 +143,7 @@ def sort(types: Mapping[str, FileType]) -> ListedNames:
             for name in by_kind[NameKind.IGNORED]
             if (whole := names.whole_of(name)) is not None
         },
-        like_requests=_like_requests(name for name in readings if readings[name].kind is not NameKind.ARCHIVE),
+        like_requests=_like_requests(name for name in readings if readings[name].kind not in taken),
     )
 
 

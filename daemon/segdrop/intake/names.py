@@ -1,7 +1,7 @@
 """The meaning of a name in the inbox. Pure.
 
-Everything that is not ``*.zip`` or ``*.json`` stays where it is; names that copying tools and file managers use for
-files in progress are known, so that the status can say why a file is left alone.
+ZIPs, requests, images and videos have names of theirs; everything else stays where it is. Names that copying tools and
+file managers use for files in progress are known, so that the status can say why a file is left alone.
 """
 
 import re
@@ -9,6 +9,8 @@ import stat
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+
+from segdrop.input_kinds import IMAGE_SUFFIXES, SUFFIXES, VIDEO_SUFFIXES
 
 PAUSE_NAME = "PAUSE"
 CANCEL_SUFFIX = ".cancel"
@@ -19,7 +21,8 @@ class NameKind(StrEnum):
     """Tells what a name stands for."""
 
     ARCHIVE = "archive"
-    SIDECAR = "sidecar"
+    MEDIA = "media"  #: an image or a video, which is an input where a request for it lies beside it
+    SIDECAR = "sidecar"  #: a request, or an input of images in JSON: what is in it tells
     CONTROL = "control"  #: PAUSE, <job>.cancel, <job>.retry
     IGNORED = "ignored"  #: hidden, temporary, or made by a file manager: of no concern to people
     ADDRESSED = "addressed"  #: not taken, although its name shows that it was meant for us
@@ -77,11 +80,13 @@ class NameReading:
     reason: str = ""
 
 
+#: suffixes of what we take, as alternatives of a pattern
+_TAKEN = "|".join(sorted(SUFFIXES))
 _TEMPORARY = re.compile(
-    r"""(
+    rf"""(
       \.(filepart|part|partial|crdownload|download|tmp|temp|swp|!ut|opdownload)$   # browsers, WinSCP, editors
     | \.(aria2|aria2__temp|lftp-pget-status|fdmdownload|bc!|jc!|td\.cfg|xltd)$     # downloads in several parts
-    | \.(zip|json)\.st$  # axel
+    | \.({_TAKEN})\.st$  # axel
     | ^~                 # ~syncthing~NAME.tmp, ~$NAME (Office)
     | ^\.                # hidden; rsync's .NAME.XXXXXX, .syncthing.NAME.tmp, ._NAME, .nfs*, .smbdelete*
     | ~$                 # editors' backups
@@ -89,7 +94,7 @@ _TEMPORARY = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 #: NAME.zip.part beside NAME.zip says that a copier is still at work on it
-_PART = re.compile(r"(?P<whole>[^.~].*\.(?:zip|json))\.[^.]+(?:\.cfg)?$", re.IGNORECASE | re.DOTALL)
+_PART = re.compile(rf"(?P<whole>[^.~].*\.(?:{_TAKEN}))\.[^.]+(?:\.cfg)?$", re.IGNORECASE | re.DOTALL)
 _SYSTEM = frozenset(
     {
         *("thumbs.db", "desktop.ini", "ehthumbs.db", "@eadir", "__macosx", "$recycle.bin", "icon\r", "lost+found"),
@@ -122,11 +127,12 @@ _NEARLY_ZIP = re.compile(
 _SPLIT_ZIP = re.compile(r".+\.(zip\.\d{3,}|z\d{2,}|zipx)", re.IGNORECASE | re.DOTALL)
 _ORDER = re.compile(r"pause|.+\.(cancel|retry)", re.IGNORECASE | re.DOTALL)
 _JOB_TIME = re.compile(r"-(\d{8})t(\d{6})z-(?=[0-9a-f]{4}$)")
-_OTHER = NameReading(NameKind.OTHER, "not a .zip or .json file")
+_OTHER = NameReading(NameKind.OTHER, "not a .zip or .json file, nor an image or a video")
 _NOT_UTF8 = NameReading(NameKind.OTHER, "the name is not valid UTF-8: rename it")
 _BY_SUFFIX = {
     "zip": NameReading(NameKind.ARCHIVE),
     "json": NameReading(NameKind.SIDECAR),
+    **dict.fromkeys(IMAGE_SUFFIXES | VIDEO_SUFFIXES, NameReading(NameKind.MEDIA)),
     **dict.fromkeys(
         ("rar", "7z", "tar", "tgz", "gz", "bz2", "xz", "zst"),
         NameReading(NameKind.OTHER, "not a ZIP: pack the dataset as .zip"),
@@ -252,8 +258,21 @@ def caseless(text: str) -> str:
 
 
 def key(name: str) -> str:
-    """Returns what the names of a ZIP and its request have in common."""
+    """Returns what the names of an input and its request have in common, see :func:`request_name`."""
     return caseless(stem(name))
+
+
+def request_name(input_name: str) -> str:
+    """Returns the name that an input's request should have: ``NAME.json`` for ``NAME.zip`` or ``NAME.jpg``, and
+    ``NAME.request.json`` where the input is ``NAME.json`` itself.
+    """
+    stem, _, suffix = input_name.rpartition(".")
+    return f"{stem}.request.json" if suffix.lower() == "json" else f"{stem}.json"
+
+
+def input_key(input_name: str) -> str:
+    """Returns the key of an input's request."""
+    return key(request_name(input_name))
 
 
 def conflict_free(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Requests that missed the name of their ZIP: ``NAME.zip.json``, ``NAME.json.txt``, ``NAME (1).json``. Pure.
+"""Requests that missed the name of their input: ``NAME.zip.json``, ``NAME.json.txt``, ``NAME (1).json``. Pure.
 
 None of them is ever taken: it may as well be something else. But a job that goes without a request beside such a file
 says so in its answer, because something may have been asked for that was not done.
@@ -8,6 +8,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from segdrop.input_kinds import SUFFIXES
 from segdrop.intake import names
 from segdrop.request import EMBEDDED_NAME
 
@@ -17,7 +18,7 @@ _OF_ANY_ZIP = frozenset({EMBEDDED_NAME, "request.json"})
 _LIKE_A_REQUEST = re.compile(
     r"(?P<stem>.+?)[ ._,-]*(?:json[0-9a-z]?|jsn|jso|ya?ml|toml)(?:[ ._~(-].*)?", re.IGNORECASE | re.DOTALL
 )
-_SUFFIXES = re.compile(r"\.(zip|json|txt)$")
+_SUFFIXES = re.compile(rf"\.({'|'.join(sorted(SUFFIXES))}|txt)$")
 _COPY = re.compile(r"( ?\(\d+\)| ?-? ?(copy|kopie|copie|copia)( ?\(?\d+\)?)?)$|^(copy of|kopie von|copie de|copia di) ")
 _ROLE = re.compile(
     r"[ ._-]+(request|req|config|settings|params|parameters|options|sidecar|segdrop)$"
@@ -42,7 +43,7 @@ def meant_for(name: str) -> str | None:
     return core(plain[: -len(".json")] if plain.lower().endswith(".json") else found["stem"]) or None
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1 << 14)
 def core(stem: str) -> str:
     """Returns what is left of a name without suffixes, marks of copies and separators: by it near misses are found."""
     text = unicodedata.normalize("NFKC", names.caseless(names.conflict_free(stem))).strip()

@@ -23,17 +23,26 @@ def archive(layout: RootLayout, job: Job, published: dict[str, Any], log_tail: s
 
     ``published`` is the job's answer, which lies beside an input in ``failed/`` and says why it is there.
     """
-    files = layout.job(job.id)
+    files = layout.job(job.id, job.input_name)
     succeeded = job.outcome in _KEPT_AS_DONE
     target = (layout.done if succeeded else layout.failed) / job.id
     durable.ensure_dir(target)
     if not succeeded:
         _explain(files, target, published, log_tail)
-    _move_if_there(files.input, target / job.input_name)
-    if job.sidecar_name is not None:
-        name = job.sidecar_name if job.sidecar_name.lower() not in _OUR_NAMES else "request.json"
-        _move_if_there(files.sidecar, target / name)
+    input_name, sidecar_name = _kept_names(job)
+    _move_if_there(files.input, target / input_name)
+    if sidecar_name is not None:
+        _move_if_there(files.sidecar, target / sidecar_name)
     return target
+
+
+def _kept_names(job: Job) -> tuple[str, str | None]:
+    """Returns the names that the input and its request keep, or others where they have one that we need ourselves."""
+    if job.input_name.lower() in _OUR_NAMES:
+        return "input.json", "input.request.json" if job.sidecar_name else None
+    if job.sidecar_name and job.sidecar_name.lower() in _OUR_NAMES:
+        return job.input_name, "request.json"
+    return job.input_name, job.sidecar_name
 
 
 def _explain(files: JobLayout, target: Path, published: dict[str, Any], log_tail: str) -> None:

@@ -119,6 +119,7 @@ class Admission:
             items=[
                 QuickCheckItem(
                     key=str(position),
+                    kind=arrival.kind,
                     archive=inbox / arrival.name,
                     name=arrival.name,
                     sidecar=inbox / arrival.sidecar_name if arrival.sidecar_name else None,
@@ -133,6 +134,7 @@ class Admission:
             done_dir=self._context.earlier.done,
             answer_path=folder / "answers.jsonl",
             error_path=folder / "error.json",
+            default_model=self._settings.inference.default_model,
         )
         durable.write_json(folder / "spec.json", spec.dump(folder, self._store.layout.root))
         arguments = ("inspect", str(folder / "spec.json"))

@@ -75,7 +75,12 @@ class Service:
         self._wakeup = wakeup
         self._clock = clock or Clock()
         self._context = Context(settings, self.store, Results(self.layout), runner, modules, models_root)
-        self._inbox = Inbox(self.layout.inbox, settings.intake, late_path=self.layout.late_requests)
+        self._inbox = Inbox(
+            self.layout.inbox,
+            settings.intake,
+            late_path=self.layout.late_requests,
+            has_default_model=bool(settings.inference.default_model),
+        )
         self._admission = Admission(self._context, self._inbox)
         self.roster = Roster(self._context, self._clock.monotonic)
         self.slots = Slots(self._context, self.roster)

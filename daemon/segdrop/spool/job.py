@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from segdrop.errors import CorruptError, Issue
+from segdrop.input_kinds import InputKind
 from segdrop.request import Task
 
 
@@ -92,6 +93,7 @@ class Job(BaseModel):
     id: str
     state: JobState
     task: Task = Task.TRAIN  #: known once the job has been checked
+    kind: InputKind = InputKind.ARCHIVE  #: of the input; older versions took ZIPs alone, and did not say it
     input_name: str  #: as people named it
     sidecar_name: str | None
     identity: FileIdentity  #: the input as it was when it settled

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segdrop.child_runtime import BEGUN_NAME
+from segdrop.input_kinds import claimed_name
 
 SENTINEL_NAME = ".segdrop-root"
 #: in failed/<job>/, beside the input and its sidecar: why
@@ -92,6 +93,7 @@ class RootLayout:
             self.late_requests,
             self.measurements,
             self.status_draft,
+            self.models_draft,
         )
         own = {path.name for path in ours}
         return name in own or name.removesuffix(".tmp") in own
@@ -107,6 +109,16 @@ class RootLayout:
         return self.work / ".status.json.tmp"
 
     @property
+    def models_file(self) -> Path:
+        """List of the models that a request can name, for people and programs."""
+        return self.outbox / "models.json"
+
+    @property
+    def models_draft(self) -> Path:
+        """Temporary file of the list of models: the outbox shows finished files only."""
+        return self.work / ".models.json.tmp"
+
+    @property
     def metrics(self) -> Path:
         """Metrics for the textfile collector of node_exporter."""
         return self.root / "metrics.prom"
@@ -116,9 +128,9 @@ class RootLayout:
         """All folders of the root that people know."""
         return (self.inbox, self.work, self.outbox, self.failed, self.done, self.models)
 
-    def job(self, job_id: str) -> "JobLayout":
-        """Returns the files of a job at work."""
-        return JobLayout(self.work / job_id)
+    def job(self, job_id: str, input_name: str = "") -> "JobLayout":
+        """Returns the files of a job at work. Without ``input_name``, as people named it, its input counts as a ZIP."""
+        return JobLayout(self.work / job_id, claimed_name(input_name))
 
     def kept_model(self, job_id: str) -> Path:
         """Returns the path of the record of a job's model."""
@@ -138,6 +150,7 @@ class JobLayout:
     """The files of one job, in ``work/<job>/``. Each has one writer."""
 
     folder: Path
+    claimed_name: str = "input.zip"
 
     # written by the daemon
     @property
@@ -148,7 +161,7 @@ class JobLayout:
     @property
     def input(self) -> Path:
         """Input of the job, as it was claimed."""
-        return self.folder / "input.zip"
+        return self.folder / self.claimed_name
 
     @property
     def sidecar(self) -> Path:

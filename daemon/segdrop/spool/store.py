@@ -34,8 +34,8 @@ class Store:
         self._nonce = nonce
 
     def files(self, job: Job | str) -> JobLayout:
-        """Returns the files of a job."""
-        return self.layout.job(job if isinstance(job, str) else job.id)
+        """Returns the files of a job. An id alone does not tell the name of the input."""
+        return self.layout.job(job) if isinstance(job, str) else self.layout.job(job.id, job.input_name)
 
     def create(self, stem: str, now: datetime, make: Callable[[str], Job]) -> Job:
         """Reserves an id by making its folder, writes the manifest into it, and returns the job."""

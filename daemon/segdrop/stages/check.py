@@ -63,6 +63,7 @@ class Check:
         settings, layout, files = self.context.settings, self.context.store.layout, self.context.store.files(job)
         return CheckSpec(
             job=job.id,
+            kind=job.kind,
             archive=files.input,
             name=job.input_name,
             sidecar=files.sidecar if files.sidecar.exists() else None,
@@ -79,6 +80,7 @@ class Check:
             outbox_dir=self.context.earlier.outbox,
             done_dir=self.context.earlier.done,
             pairs_path=files.pairs,
+            default_model=settings.inference.default_model,
         )
 
     def _checked(self, job: Job, report: CheckReport, wall: datetime) -> Job:

@@ -67,15 +67,19 @@ def build_optimizer(
     decay: float | Auto,
     *,
     is_pretrained: bool,
+    is_warm: bool = False,
     precision: torch.dtype = torch.float32,
 ) -> torch.optim.Optimizer:
     """Returns the optimizer of a recipe for the trained parameters of a model.
 
-    ``precision`` is that of Muon's matrix products; a pretrained encoder learns at a share of the heads' rate.
+    What has been trained before learns at a share of the rate: a pretrained encoder, and in a warm start (``is_warm``)
+    the heads as well. ``precision`` is that of Muon's matrix products.
     """
     decay = recipe.weight_decay if decay == "auto" else decay
     parts = [(model.network, 1.0)]
-    if is_pretrained:
+    if is_warm:
+        parts = [(model.network, recipe.encoder_share)]
+    elif is_pretrained:
         parts = [(model.encoder, recipe.encoder_share), (model.heads, 1.0)]
     if recipe.name == "muon":
         return Muon([group for part, share in parts for group in _muon_groups(model, part, share, decay)], precision)
