@@ -2,9 +2,8 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from segdrop import durable
 from segdrop.inference.outputs.protocol import Setting
 
 #: characters that XML cannot hold (XML 1.0, production 2), and halves of characters, which no UTF-8 file can
@@ -37,13 +36,6 @@ def plain(text: str) -> str:
 def line(text: str) -> str:
     """Returns a text as one line of a list."""
     return " ".join(plain(text).split())
-
-
-def below(folder: Path, stem: str, suffix: str) -> Path:
-    """Returns the path of an item's file within a folder, which is made, with those on the way."""
-    path = folder / f"{stem}{suffix}"
-    durable.ensure_dir(path.parent)
-    return path
 
 
 def relative(name: str, stem: str) -> str:

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from segdrop import __version__, durable
-from segdrop.inference.outputs import json_stream, run_lengths
-from segdrop.inference.outputs.annotated_classes import annotated_classes, below, plain
+from segdrop import __version__
+from segdrop.inference.outputs import files, json_stream, run_lengths
+from segdrop.inference.outputs.annotated_classes import annotated_classes, plain
 from segdrop.inference.outputs.outlines import Points
 from segdrop.inference.outputs.protocol import Records, Setting
 from segdrop.inference.outputs.regions import Region, Tracing
@@ -46,7 +46,7 @@ class CocoOutput:
         self._folder = setting.folder / self.name
         self._setting = setting
         self._classes = annotated_classes(setting)
-        self._tracing = tracing or Tracing(setting.background)
+        self._tracing = tracing or Tracing(setting)
         self._segmentation = segmentation
 
     def write(self, prediction: Prediction) -> list[dict[str, Any]]:
@@ -69,8 +69,8 @@ class CocoOutput:
             "images": (_image(record) for record in records()),
             "annotations": self._annotations(records),
         }
-        json_stream.write_object(below(self._folder, *_FILE.rsplit(".", 1)[:1], ".json"), content)
-        durable.write_bytes(self._folder / "import.txt", _IMPORT.encode())
+        json_stream.write_object(self._folder / _FILE, content)
+        files.write(self._folder, "import", ".txt", _IMPORT.encode())
 
     def _annotations(self, records: Records) -> Iterator[dict[str, Any]]:
         """Yields all annotations, with ids from 1."""

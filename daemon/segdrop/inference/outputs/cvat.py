@@ -6,14 +6,12 @@ background shows is a mask.
 """
 
 from collections.abc import Iterator
-from typing import BinaryIO
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from segdrop import durable
-from segdrop.inference.outputs import json_stream, run_lengths
-from segdrop.inference.outputs.annotated_classes import annotated_classes, below, plain
+from segdrop.inference.outputs import files, json_stream, run_lengths
+from segdrop.inference.outputs.annotated_classes import annotated_classes, plain
 from segdrop.inference.outputs.protocol import Records, Setting
 from segdrop.inference.outputs.regions import Region, Tracing
 from segdrop.inference.prediction import ImageRecord, Prediction
@@ -38,7 +36,7 @@ class CvatOutput:
         self._folder = setting.folder / self.name
         self._setting = setting
         self._classes = annotated_classes(setting)
-        self._tracing = tracing or Tracing(setting.background)
+        self._tracing = tracing or Tracing(setting)
 
     def write(self, prediction: Prediction) -> list[str]:
         """Returns the elements of an image."""
@@ -47,17 +45,13 @@ class CvatOutput:
 
     def finish(self, records: Records) -> None:
         """Writes the files."""
-
-        def writer(stream: BinaryIO) -> None:
-            stream.writelines(text.encode() for text in self._document(records))
-
-        durable.write(below(self._folder, "annotations", ".xml"), writer)
+        json_stream.write_text(self._folder / "annotations.xml", self._document(records))
         labels = [
             {"name": known.name, "color": known.colour, "type": "any", "attributes": []}
             for known in self._classes.values()
         ]
         json_stream.write_list(self._folder / "labels.json", iter(labels))
-        durable.write_bytes(self._folder / "import.txt", _IMPORT.encode())
+        files.write(self._folder, "import", ".txt", _IMPORT.encode())
 
     def _document(self, records: Records) -> Iterator[str]:
         """Yields the document, image by image."""
@@ -81,8 +75,8 @@ class CvatOutput:
             height, width = region.height, region.width
             runs = run_lengths.lengths(np.flatnonzero(region.mask()), height * width)
             return (
-                f'<mask label={label} source="auto" occluded="0" rle="{", ".join(map(str, runs))}" left="{region.left}" '
-                f'top="{region.top}" width="{width}" height="{height}" z_order="{layer}"></mask>'
+                f'<mask label={label} source="auto" occluded="0" rle="{", ".join(map(str, runs))}" '
+                f'left="{region.left}" top="{region.top}" width="{width}" height="{height}" z_order="{layer}"></mask>'
             )
         points = ";".join(f"{x:.2f},{y:.2f}" for x, y in region.outline.tolist())
         return f'<polygon label={label} source="auto" occluded="0" points="{points}" z_order="{layer}"></polygon>'

@@ -20,12 +20,12 @@ def write_object(path: Path, parts: dict[str, Any]) -> None:
                 yield _value(value)
         yield "\n}\n"
 
-    _write(path, text())
+    write_text(path, text())
 
 
 def write_list(path: Path, entries: Iterator[Any]) -> None:
     """Replaces a file by a JSON list, an entry a line."""
-    _write(path, _list(entries))
+    write_text(path, _list(entries))
 
 
 def _list(entries: Iterator[Any]) -> Iterator[str]:
@@ -41,8 +41,11 @@ def _value(value: Any) -> str:  # noqa: ANN401  (any JSON value)
     return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
-def _write(path: Path, text: Iterable[str]) -> None:
+def write_text(path: Path, text: Iterable[str]) -> None:
+    """Replaces a file by a text that comes in parts. Folders on the way to it are made."""
+
     def writer(stream: BinaryIO) -> None:
         stream.writelines(part.encode() for part in text)
 
+    path.parent.mkdir(parents=True, exist_ok=True)
     durable.write(path, writer)

@@ -12,9 +12,8 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from segdrop import durable
-from segdrop.inference.outputs import json_stream, run_lengths
-from segdrop.inference.outputs.annotated_classes import annotated_classes, below
+from segdrop.inference.outputs import files, json_stream, run_lengths
+from segdrop.inference.outputs.annotated_classes import annotated_classes
 from segdrop.inference.outputs.protocol import Records, Setting
 from segdrop.inference.outputs.regions import Region, Tracing
 from segdrop.inference.prediction import ImageRecord, Prediction
@@ -45,7 +44,7 @@ class LabelStudioOutput:
         self._folder = setting.folder / self.name
         self._setting = setting
         self._classes = annotated_classes(setting)
-        self._tracing = tracing or Tracing(setting.background)
+        self._tracing = tracing or Tracing(setting)
 
     def write(self, prediction: Prediction) -> list[dict[str, Any]]:
         """Returns the results of an image."""
@@ -55,9 +54,9 @@ class LabelStudioOutput:
 
     def finish(self, records: Records) -> None:
         """Writes the files."""
-        json_stream.write_list(below(self._folder, "tasks", ".json"), self._tasks(records))
-        durable.write_bytes(self._folder / "labelling.xml", self._configuration().encode())
-        durable.write_bytes(self._folder / "import.txt", _IMPORT.encode())
+        json_stream.write_list(self._folder / "tasks.json", self._tasks(records))
+        files.write(self._folder, "labelling", ".xml", self._configuration().encode())
+        files.write(self._folder, "import", ".txt", _IMPORT.encode())
 
     def _tasks(self, records: Records) -> Iterator[dict[str, Any]]:
         for record in records():

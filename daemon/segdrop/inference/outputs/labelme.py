@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from segdrop import durable
-from segdrop.inference.outputs.annotated_classes import annotated_classes, below, line, relative
+from segdrop.inference.outputs import files
+from segdrop.inference.outputs.annotated_classes import annotated_classes, line, relative
 from segdrop.inference.outputs.protocol import Records, Setting
 from segdrop.inference.outputs.regions import Region, Tracing
 from segdrop.inference.prediction import Prediction
@@ -41,7 +41,7 @@ class LabelMeOutput:
     def __init__(self, setting: Setting, tracing: Tracing | None = None) -> None:
         self._folder = setting.folder / self.name
         self._classes = annotated_classes(setting)
-        self._tracing = tracing or Tracing(setting.background)
+        self._tracing = tracing or Tracing(setting)
 
     def write(self, prediction: Prediction) -> None:
         """Writes the file of an image."""
@@ -56,17 +56,22 @@ class LabelMeOutput:
             "imageWidth": width,
         }
         text = json.dumps(content, separators=(",", ":"), allow_nan=False)
-        durable.write_bytes(below(self._folder, item.stem, ".json"), text.encode())
+        files.write(self._folder, item.stem, ".json", text.encode())
 
-    def finish(self, records: Records) -> None:
+    def finish(self, records: Records) -> None:  # noqa: ARG002  (the images have files of their own)
         """Writes the list of labels."""
         names = "".join(f"{line(known.name)}\n" for known in self._classes.values())
-        durable.write_bytes(below(self._folder, "labels", ".txt"), names.encode())
-        durable.write_bytes(self._folder / "import.txt", _IMPORT.encode())
+        files.write(self._folder, "labels", ".txt", names.encode())
+        files.write(self._folder, "import", ".txt", _IMPORT.encode())
 
     def _shape(self, region: Region) -> dict[str, Any]:
         label = self._classes[region.class_id].name
-        shape = {"label": label, "group_id": None, "description": f"confidence {region.confidence:.2f}", "flags": {}}
+        shape: dict[str, Any] = {
+            "label": label,
+            "group_id": None,
+            "description": f"confidence {region.confidence:.2f}",
+            "flags": {},
+        }
         if region.is_united or (region.shows_background and region.num_holes > _MOST_CUT_HOLES):
             last = [region.left + region.width - 1, region.top + region.height - 1]
             corners = [[region.left, region.top], last]

@@ -161,14 +161,14 @@ def _distances(points: Points, begin: Points, end: Points) -> Points:
     along = end - begin
     squared = np.maximum((along**2).sum(axis=1), 1e-12)
     share = (((points - begin) * along).sum(axis=1) / squared).clip(0, 1)
-    return np.sqrt(((begin + share[:, None] * along - points) ** 2).sum(axis=1))
+    return np.asarray(np.hypot(*(begin + share[:, None] * along - points).T), np.float64)
 
 
 def _peaks(values: Points, begin: Integers) -> Integers:
     """Returns where the first greatest value is in each stretch of an array; the stretches follow one another."""
     greatest = np.maximum.reduceat(values, begin)
     reached = np.flatnonzero(values == np.repeat(greatest, np.diff(np.append(begin, len(values)))))
-    return reached[np.searchsorted(reached, begin)]
+    return np.asarray(reached[np.searchsorted(reached, begin)], np.int64)
 
 
 def _ranges(begin: Integers, stop: Integers) -> tuple[Integers, Integers]:
@@ -266,7 +266,7 @@ def _changes_by_centre(whole: Outlines, outlines: Outlines) -> Points:
     crossed, cause = np.concatenate((true, found)), np.concatenate((before, point))
     order = np.argsort(crossed, kind="stable")
     gaps = np.diff(crossed[order])[0::2] / 2
-    return np.bincount(cause[order], np.repeat(gaps, 2), len(outlines.points))
+    return np.bincount(cause[order], np.repeat(gaps, 2), len(outlines.points)).astype(np.float64)
 
 
 def _crossings(outlines: Outlines, height: int, width: int) -> tuple[Integers, Integers]:
@@ -296,4 +296,4 @@ def _changed_by_touch(whole: Points, points: Points, is_hole: bool) -> Flags:  #
         canvas = Image.new("L", (width, height))
         ImageDraw.Draw(canvas).polygon((outline - low).ravel().tolist(), fill=1, outline=0 if is_hole else 1)
         drawn.append(np.asarray(canvas))
-    return drawn[0] != drawn[1]
+    return np.asarray(drawn[0] != drawn[1], np.bool_)

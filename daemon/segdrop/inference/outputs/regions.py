@@ -1,6 +1,6 @@
 """The connected regions of a prediction, as annotation formats need them: outlines with holes, masks, confidence."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from segdrop.inference.outputs import outlines, tracing
 from segdrop.inference.outputs.outlines import INSET, Outlines, Points
+from segdrop.inference.outputs.protocol import Setting
 from segdrop.inference.outputs.tracing import Integers, Rings, Runs, Tree
 from segdrop.inference.prediction import Prediction
 
@@ -17,6 +18,7 @@ from segdrop.inference.prediction import Prediction
 MOST_REGIONS = 2_000
 #: runs of one class within a row, beyond which a prediction is noise that is not worth outlines: 1 GB of memory
 MOST_RUNS = 3_000_000
+_MOST_CONFIDENT = 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +57,7 @@ class Region:
 
     @property
     def shows_background(self) -> bool:
-        """Whether the background lies in one of its holes, directly or within other regions.
+        """Whether pixels that no annotation covers lie in one of its holes, directly or within other regions.
 
         All other holes are filled by the regions that lie in them, where these are drawn later.
         """
@@ -83,9 +85,8 @@ class Region:
 class Tracing:
     """Finds the regions of predictions. It keeps those of the last one, which several outputs ask for in turn."""
 
-    def __init__(self, background: int | None, most_regions: int = MOST_REGIONS) -> None:
-        """``background`` is the class id that is no object, if there is one."""
-        self._background = background
+    def __init__(self, setting: Setting, most_regions: int = MOST_REGIONS) -> None:
+        self._annotated = frozenset(range(len(setting.classes))) - {setting.background}
         self._most_regions = most_regions
         self._last: tuple[Prediction, list[Region]] | None = None
 
@@ -93,7 +94,7 @@ class Tracing:
         """Returns the regions of a prediction, as :func:`find_regions` does."""
         last = self._last
         if last is None or last[0] is not prediction:
-            found = find_regions(prediction.class_ids, prediction.confidence, self._background, self._most_regions)
+            found = find_regions(prediction.class_ids, prediction.confidence, self._annotated, self._most_regions)
             last = self._last = prediction, found
         return last[1]
 
@@ -101,10 +102,10 @@ class Tracing:
 def find_regions(
     class_ids: npt.NDArray[np.uint16],
     confidence: npt.NDArray[np.uint8],
-    background: int | None = None,
+    annotated: Collection[int],
     most_regions: int = MOST_REGIONS,
 ) -> list[Region]:
-    """Returns the regions of an image of class ids (H, W), less those of the background.
+    """Returns the regions of the annotated classes of an image of class ids (H, W).
 
     They come in the order of painting: a region before those that lie in its holes. The largest ``most_regions`` are
     regions of their own; the small rest is united, one region for each class, and comes last. ``confidence`` (H, W) is
@@ -112,8 +113,8 @@ def find_regions(
     """
     runs = tracing.find_runs(class_ids)
     if len(runs) > MOST_RUNS:
-        return list(_united(class_ids, confidence, np.unique(class_ids), background))
-    image = _Image(runs, class_ids, confidence, background)
+        return list(_united(class_ids, confidence, 0, sorted(annotated)))
+    image = _Image(runs, class_ids, confidence, annotated)
     wanted = image.wanted
     largest = wanted[np.argsort(-image.num_pixels[wanted], kind="stable")]
     single, small = largest[:most_regions], largest[most_regions:]
@@ -123,34 +124,32 @@ def find_regions(
         classes = np.zeros(len(image.class_ids), np.int64)
         classes[small] = image.class_ids[small] + 1
         labels = classes[image.labels]
-        found += _united(labels, confidence, np.unique(image.class_ids[small] + 1), None, first=1)
+        found += _united(labels, confidence, 1, sorted(annotated))
     return found
 
 
 def _united(
-    labels: npt.NDArray[Any],
-    confidence: npt.NDArray[np.uint8],
-    values: npt.NDArray[Any],
-    background: int | None,
-    first: int = 0,
+    labels: npt.NDArray[Any], confidence: npt.NDArray[np.uint8], first: int, class_ids: Sequence[int]
 ) -> Iterator[Region]:
-    """Yields a region for each value of ``labels`` (H, W), which are class ids plus ``first``."""
-    for value in values.tolist():
-        if value - first == background:
+    """Yields a region for each class that occurs in ``labels`` (H, W), which are class ids plus ``first``."""
+    counts = np.bincount(labels.reshape(-1))
+    for class_id in class_ids:
+        label = class_id + first
+        if label >= len(counts) or not counts[label]:
             continue
-        covered = labels == value
+        covered = labels == label
         rows, columns = np.flatnonzero(covered.any(axis=1)), np.flatnonzero(covered.any(axis=0))
         top, left = int(rows[0]), int(columns[0])
         size = int(columns[-1]) - left + 1, int(rows[-1]) - top + 1
-        sure = float(confidence[covered].mean()) / 255
-        yield Region(value - first, int(covered.sum()), sure, left, top, *size, labels, value)
+        sure = float(confidence[covered].mean()) / _MOST_CONFIDENT
+        yield Region(class_id, int(counts[label]), sure, left, top, *size, labels, label)
 
 
 class _Image:
     """All regions of an image, by number, with what is known of each as arrays."""
 
     def __init__(
-        self, runs: Runs, class_ids: npt.NDArray[Any], confidence: npt.NDArray[np.uint8], background: int | None
+        self, runs: Runs, class_ids: npt.NDArray[Any], confidence: npt.NDArray[np.uint8], annotated: Collection[int]
     ) -> None:
         self.runs = runs
         self.rings = tracing.trace(runs)
@@ -160,16 +159,17 @@ class _Image:
         num_regions = len(self.tree.outer)
         self.num_pixels = np.bincount(self.tree.of_run, length, num_regions).astype(np.int64)
         sums = np.bincount(self.labels.reshape(-1), confidence.reshape(-1), num_regions)
-        self.confidence = sums / (255 * self.num_pixels)
+        self.confidence = sums / (_MOST_CONFIDENT * self.num_pixels)
         self.class_ids = np.zeros(num_regions, np.int64)
         self.class_ids[self.tree.of_run] = runs.class_ids
-        self.wanted = np.flatnonzero(self.class_ids != (-1 if background is None else background))
+        is_wanted = np.isin(self.class_ids, sorted(annotated))
+        self.wanted = np.flatnonzero(is_wanted)
         areas = _areas(self.rings)
         self.enclosed = areas[self.tree.outer]
         self.outlines = outlines.simplified(self.rings, _shares(self.tree, self.rings.is_hole, areas, self.num_pixels))
         self._boxes = _boxes(self.rings)[self.tree.outer]
         self._holes = _by_region(self.tree, self.rings)
-        self._open_holes = _open_holes(self.tree, np.flatnonzero(self.class_ids == background))
+        self._open_holes = _open_holes(self.tree, np.flatnonzero(~is_wanted))
 
     def region(self, number: int) -> Region:
         left, top, right, bottom = self._boxes[number].tolist()
@@ -198,8 +198,8 @@ class _Shape:
         """Returns the outer ring with all holes cut into it.
 
         A hole is cut in along the run of pixels at the left of its topmost row, from the ring at the left end of that
-        run: the outer ring, or that of a hole which begins before. The cut lies within the region, so that programs that
-        paint outlines, too, change no pixel by it.
+        run: the outer ring, or that of a hole which begins before. The cut lies within the region: programs that paint
+        outlines, too, change no pixel by it.
         """
         runs, rings, found = self.image.runs, self.image.rings, self.image.outlines
         inserted: dict[int, list[tuple[float, Points]]] = {}

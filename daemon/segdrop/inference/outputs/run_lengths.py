@@ -24,7 +24,7 @@ def lengths(positions: Integers, total: int) -> list[int]:
     begin = positions[np.concatenate(([0], gaps + 1))]
     end = positions[np.append(gaps, len(positions) - 1)] + 1
     edges = np.stack((begin, end), axis=1).reshape(-1)
-    found = np.diff(np.concatenate(([0], edges, [total]))).tolist()
+    found: list[int] = np.diff(np.concatenate(([0], edges, [total]))).tolist()
     return found if found[-1] else found[:-1]
 
 

@@ -50,7 +50,7 @@ class Rings:
     @property
     def is_hole(self) -> npt.NDArray[np.bool_]:
         """Whether each ring is the border of a hole; else it is the outer border of a region."""
-        return self.least % 2 == 1
+        return np.asarray(self.least % 2 == 1, np.bool_)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,7 +158,7 @@ def _following(runs: Runs) -> Integers:
 
 def _cycles(following: Integers) -> tuple[Integers, Integers]:
     """Returns a permutation's elements cycle by cycle, each from its least, and where each cycle begins (and ends)."""
-    target = memoryview(np.ascontiguousarray(following))
+    target = array("q", following.tobytes())
     is_seen = bytearray(len(following))
     order, first = array("q"), array("q")
     append = order.append

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from segdrop import durable
-from segdrop.inference.outputs.annotated_classes import annotated_classes, below, line
+from segdrop.inference.outputs import files
+from segdrop.inference.outputs.annotated_classes import annotated_classes, line
 from segdrop.inference.outputs.outlines import INSET, Points
 from segdrop.inference.outputs.protocol import Records, Setting
 from segdrop.inference.outputs.regions import Region, Tracing
@@ -36,7 +36,7 @@ class YoloOutput:
     def __init__(self, setting: Setting, tracing: Tracing | None = None) -> None:
         self._folder = setting.folder / self.name
         self._classes = annotated_classes(setting)
-        self._tracing = tracing or Tracing(setting.background)
+        self._tracing = tracing or Tracing(setting)
 
     def write(self, prediction: Prediction) -> None:
         """Writes the file of an image; one without regions is empty."""
@@ -46,17 +46,16 @@ class YoloOutput:
             for region in self._tracing(prediction)
             for outline in _outlines(region)
         ]
-        path = below(self._folder / "labels", prediction.item.stem, ".txt")
-        durable.write_bytes(path, "".join(lines).encode())
+        files.write(self._folder / "labels", prediction.item.stem, ".txt", "".join(lines).encode())
 
-    def finish(self, records: Records) -> None:
+    def finish(self, records: Records) -> None:  # noqa: ARG002  (the images have files of their own)
         """Writes the lists of classes."""
         names = [line(known.name) for known in self._classes.values()]
         quoted = "".join(f"  {place}: {json.dumps(name, ensure_ascii=False)}\n" for place, name in enumerate(names))
         content = f"path: .\ntrain: images\nval: images\nnames:\n{quoted}"
-        durable.write_bytes(below(self._folder, "data", ".yaml"), content.encode())
-        durable.write_bytes(self._folder / "classes.txt", "".join(f"{name}\n" for name in names).encode())
-        durable.write_bytes(self._folder / "import.txt", _IMPORT.encode())
+        files.write(self._folder, "data", ".yaml", content.encode())
+        files.write(self._folder, "classes", ".txt", "".join(f"{name}\n" for name in names).encode())
+        files.write(self._folder, "import", ".txt", _IMPORT.encode())
 
     def _line(self, region: Region, fractions: Points) -> str:
         numbers = " ".join(f"{number:.7f}" for number in fractions.reshape(-1).tolist())
