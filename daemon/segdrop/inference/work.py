@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from segdrop.inference.decoding import Decoder
 from segdrop.inference.evaluation import PART, Evaluation
 from segdrop.inference.journal import Journal
 from segdrop.inference.outputs import catalog
-from segdrop.inference.outputs.protocol import Output, Setting
+from segdrop.inference.outputs.protocol import Output, Setting, scratch_of
 from segdrop.inference.prediction import ImageRecord, Prediction, SkippedRecord
 from segdrop.inference.predictor import Predictor
 from segdrop.inference.reporting import Reporter
@@ -108,6 +109,7 @@ class Work:
     reporter: Reporter
     output_names: list[str]
     written_bytes: int = 0
+    next_look: int = 0  #: number of images from which on the size of the result is looked at again
     started_at: float = field(default_factory=time.monotonic)
     first_image_seconds: float = 0.0
 
@@ -161,14 +163,17 @@ class Work:
 
     def _require_room(self) -> None:
         """Looks now and then whether the result is larger than the operator allows; raises ``DataError`` then."""
-        if self.journal.count % _LOOK_EVERY:
+        if self.journal.count < self.next_look:
             return
-        self.written_bytes = folder_bytes(self.spec.outputs_dir)
+        # ever later: each look takes longer, and the result is hardly a tenth larger than at the one before
+        self.next_look = self.journal.count + max(_LOOK_EVERY, self.journal.count // 10)
+        folders = self.spec.outputs_dir, scratch_of(self.spec.outputs_dir)
+        self.written_bytes = sum(map(folder_bytes, folders))
         if self.written_bytes > self.spec.limits.max_output_bytes:
             raise DataError([too_large(self.written_bytes, self.spec.limits.max_output_bytes)])
 
 
-#: images from one look at the size of the result to the next
+#: images from one look at the size of the result to the next, at least
 _LOOK_EVERY = 64
 
 
@@ -212,7 +217,8 @@ def build(spec: InferenceSpec, stop: StopFlag, model: Model, stack: ExitStack) -
     if issues := catalog.refused(names, spec.kind):
         raise DataError(issues)
     durable.ensure_dir(spec.outputs_dir)
-    journal = stack.enter_context(Journal(spec.journal_path))
+    sync = partial(durable.sync_filesystem, spec.outputs_dir)
+    journal = stack.enter_context(Journal(spec.journal_path, sync=sync))
     if journal.count:
         logs.get().info("job.resumed", images=journal.count)
     decoder = stack.enter_context(Decoder(_order(spec, model, journal), *_decoding_paths(spec)))
