@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from builders import limits
+from segdrop.dataset.report import InputSurvey
 from segdrop.dataset.unlabelled.item import Item, SkippedItem
-from segdrop.dataset.unlabelled.survey import InputSurvey, survey
+from segdrop.dataset.unlabelled.survey import survey
 from segdrop.dataset.unlabelled.video import Video
 from segdrop.errors import DataError
-from segdrop.spec import InputKind
+from segdrop.input_kinds import InputKind
 
 av = pytest.importorskip("av")
 from builders.videos import picture, write_sound, write_video  # noqa: E402  (they need PyAV)

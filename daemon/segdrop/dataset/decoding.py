@@ -12,14 +12,15 @@ from typing import BinaryIO, Self
 
 import numpy as np
 
-from segdrop import child_runtime
+from segdrop import child_runtime, environment
 from segdrop.dataset.pair_items import PairItems
 from segdrop.dataset.unlabelled import messages
 from segdrop.dataset.unlabelled.item import Item, SkippedItem
 from segdrop.dataset.unlabelled.source import Source
 from segdrop.dataset.unlabelled.sources import open_source
-from segdrop.errors import StoppedError
+from segdrop.errors import CorruptError, StoppedError
 from segdrop.input_kinds import InputKind
+from segdrop.regular_files import NotRegularError
 from segdrop.spec import DecodeSpec
 
 #: Processor time for one image, or for one frame with what it rests on. The largest images that are allowed take a few
@@ -44,6 +45,16 @@ def decode(spec: DecodeSpec, stop: child_runtime.StopFlag) -> None:
 
 
 def _source(spec: DecodeSpec) -> Source:
+    """Opens the input. Raises CorruptError where it is gone or no file any more: it belongs to the job."""
+    try:
+        return _opened(spec)
+    except OSError as error:
+        if environment.is_misplaced(error) or isinstance(error, NotRegularError):
+            raise CorruptError(f"{spec.name}: {error.strerror}") from error
+        raise
+
+
+def _opened(spec: DecodeSpec) -> Source:
     if spec.kind is InputKind.PAIRS:
         return PairItems(spec.input_path, spec.limits, spec.deep_range)
     return open_source(spec.input_path, spec.name, spec.kind, spec.limits, spec.deep_range)

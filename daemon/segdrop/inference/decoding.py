@@ -30,8 +30,9 @@ from segdrop.input_kinds import InputKind
 from segdrop.spec import DecodeOrder, DecodeSpec
 
 NUM_SLOTS = 3
-#: Time for one image while the model waits for it, on a machine that has other things to do as well.
-ITEM_SECONDS = 900.0
+#: Time for one image while the model waits for it, and until the first one is begun, on a machine that has other things
+#: to do as well.
+ITEM_SECONDS = OPENING_SECONDS = 900.0
 #: The child is started so often for one image, before that is left out.
 _MAX_DEATHS = 2
 #: The decoder dies of single images, and not of ten in a row: then something else is wrong.
@@ -92,6 +93,11 @@ class Decoder:
             os.close(slot)
         self._slots.clear()
 
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child that is at work, for the log."""
+        return self._child.child.popen.pid if self._child is not None else None
+
     def wait_until_open(self) -> None:
         """Waits until ``count`` is known: the number of images, as the input promises; None where it promises none.
 
@@ -135,12 +141,13 @@ class Decoder:
         child = self._child
         if child is None:
             raise RuntimeError("the decoder was not entered, or has ended with an error")
+        patience_seconds = self._item_seconds if self._begun is not None else OPENING_SECONDS
         try:
-            line = child.receive(self._item_seconds)
+            line = child.receive(patience_seconds)
         except TimeoutError:
             self._child = None
             child.kill()
-            return self._died(f"took more than {self._item_seconds:g} s")
+            return self._died(f"took more than {patience_seconds:g} s")
         if line:
             return messages.read(line)
         self._child = None

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from segdrop import durable, regular_files
 from segdrop.codes import Code
@@ -29,7 +31,16 @@ EXTRAS = {ModelKind.HUGGINGFACE: ("transformers", "transformers"), ModelKind.ONN
 _MOST_RECORD_BYTES = 32 << 20
 
 
-class ModelEntry(Record):
+class _Written(Record):
+    """A record of which every key is written, also one that has its default: programs outside read it."""
+
+    @model_validator(mode="after")
+    def _with_every_key(self) -> Self:
+        self.model_fields_set.update(type(self).model_fields)
+        return self
+
+
+class ModelEntry(_Written):
     """A model that a request can name, or could if its ``problem`` were mended."""
 
     name: str  #: what a request calls it
@@ -46,7 +57,7 @@ class ModelEntry(Record):
     problem: Issue | None = None  #: why it cannot be used
 
 
-class ModelsFile(Record):
+class ModelsFile(_Written):
     """The content of ``outbox/models.json``: what ``model`` in a request can be."""
 
     models: list[ModelEntry]

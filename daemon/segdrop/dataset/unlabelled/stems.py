@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
-from segdrop.dataset.samples import is_image
+from segdrop import input_kinds
+from segdrop.input_kinds import InputKind
 
 #: bytes of a part of a path in UTF-8; what is written adds a suffix, such as ``.confidence.png``
 _MAX_PART_BYTES = 120
@@ -82,7 +83,7 @@ def free_names(paths: Sequence[str]) -> list[str]:
 
 def without_suffix(name: str) -> str:
     """Returns a path without its extension, where that is one of an image: ``scan.2024`` keeps its end."""
-    return name.rpartition(".")[0] if is_image(name) else name
+    return name.rpartition(".")[0] if input_kinds.by_name(name) is InputKind.IMAGE else name
 
 
 def safe_path(name: str) -> str:
