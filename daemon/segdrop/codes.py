@@ -120,7 +120,7 @@ class Code(StrEnum):
     INPUT_NOT_REGULAR = (
         "input.not_regular",
         Severity.FAULT,
-        "The ZIP or its request became a link, a folder or another special file after it had settled.",
+        "The input or its request became a link, a folder or another special file after it had settled.",
         "Copy the files themselves into the inbox, the request first.",
     )
     INPUT_NO_IMAGES = (
@@ -265,14 +265,14 @@ class Code(StrEnum):
     REQUEST_NEAR_MISS = (
         "request.near_miss",
         Severity.WARNING,
-        "A file beside the ZIP looks like its request and has another name: it was not read.",
-        "If it is the request: cancel the job, call it like the ZIP with .json at its end, and copy the ZIP again.",
+        "A file beside the input looks like its request and has another name: it was not read.",
+        "If it is the request: cancel the job, call it like the input with .json at its end, and copy the input again.",
     )
     REQUEST_LATE = (
         "request.late",
         Severity.WARNING,
-        "A request came after its ZIP had been claimed without one: it was not used.",
-        "If it is for this ZIP, touch it and copy the ZIP once more; else remove it: the next ZIP of its name waits.",
+        "A request came after its input had been claimed without one: it was not used.",
+        "If it is for this input, touch it and copy the input once more; else remove it: the next of its name waits.",
     )
     REQUEST_WEIGHTS_NOT_FOUND = (
         "request.weights_not_found",

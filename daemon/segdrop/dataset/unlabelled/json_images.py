@@ -197,7 +197,7 @@ def _sizes(reader: JsonReader, most: int) -> Iterator[int]:
         if number >= most:
             raise _TooManyError
         if reader.is_text():
-            yield _pixels(_decoded(reader.latin_pieces()))
+            yield _pixels(decoded(reader.latin_pieces()))
         else:
             reader.skip()
             yield 0
@@ -228,13 +228,13 @@ def from_base64(pieces: Iterator[bytes]) -> bytes:
     A ``data:`` prefix, blanks and line ends, the alphabet for URLs and missing padding are taken as they are meant.
     Raises Base64Error for all else.
     """
-    content = b"".join(_decoded(pieces))
+    content = b"".join(decoded(pieces))
     if not content:
         raise Base64Error("it is empty")
     return content
 
 
-def _decoded(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
+def decoded(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
     """Yields the bytes of a base64 text piece by piece; at the end, also an early one, its text is read to its end."""
     rest, is_padded = b"", False
     try:

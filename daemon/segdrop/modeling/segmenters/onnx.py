@@ -69,6 +69,7 @@ def load(model: ModelFile, host: Host, _folder: Path, _limits: Limits) -> Loaded
     _require_known_operators(model, summary)
     _require_data_beside(model, summary)
     digest = hashing.sha256(model)
+    _require_images(model, summary)
     graph = _Graph(model, summary, _session(model, opening.optional(model, "onnxruntime", EXTRA), host))
     how, assumptions = _preprocessing(model, summary, graph.size)
     probe = graph.run(_noise(how.size))
@@ -120,6 +121,18 @@ def _require_data_beside(model: ModelFile, summary: Summary) -> None:
             raise opening.fault(model, Code.MODEL_INVALID, message, f"Copy {place} into the same folder.")
 
 
+def _require_images(model: ModelFile, summary: Summary) -> None:
+    """Refuses a graph that takes anything but one batch of images with three channels."""
+    if len(summary.inputs) != 1:
+        names = ", ".join(value.name for value in summary.inputs) or "none"
+        raise opening.fault(model, Code.MODEL_UNSUPPORTED, f"it takes other inputs than one image ({names})")
+    shape = summary.inputs[0].shape or (None,) * _RANK
+    is_rank_right = len(shape) == _RANK and summary.inputs[0].element in _DTYPES
+    if not is_rank_right or _CHANNELS not in (shape[1] or _CHANNELS, shape[3]):
+        message = f"its input is none of images with three channels (shape {list(shape)})"
+        raise opening.fault(model, Code.MODEL_UNSUPPORTED, message)
+
+
 def _session(model: ModelFile, runtime: ModuleType, host: Host) -> Any:  # noqa: ANN401  (onnxruntime's)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = host.threads
@@ -141,20 +154,13 @@ class _Graph:
     def __init__(self, model: ModelFile, summary: Summary, session: Any) -> None:  # noqa: ANN401
         self._model = model
         self._session = session
-        if len(summary.inputs) != 1:
-            names = ", ".join(value.name for value in summary.inputs) or "none"
-            raise opening.fault(model, Code.MODEL_UNSUPPORTED, f"it takes other inputs than one image ({names})")
         self._input = summary.inputs[0]
         shape = self._input.shape or (None,) * _RANK
-        if len(shape) != _RANK or self._input.element not in _DTYPES or _CHANNELS not in (shape[1] or 3, shape[3]):
-            message = f"its input is none of images with three channels (shape {list(shape)})"
-            raise opening.fault(model, Code.MODEL_UNSUPPORTED, message)
         self._is_channels_last = shape[1] != _CHANNELS and shape[3] == _CHANNELS
         self._batch = shape[0]
         height, width = shape[1:3] if self._is_channels_last else shape[2:4]
         self.size = ImageSize(height, width) if height and width else None
         self.output = _main_output(summary)
-        self.takes_pixels = self._input.element == _UINT8
 
     def run(self, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Returns the output of an input (N, 3, H, W); raises ``DataError`` (``model.invalid``) where it fails."""
