@@ -1,6 +1,8 @@
 """Regions are exact, their outlines nearly so by both rules of drawing, and both cost what the borders cost."""
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,7 +82,7 @@ def test_painting_outlines_in_order_fills_every_hole_in_which_no_background_show
 
 @pytest.mark.parametrize("drawn", [by_centre, by_touch])
 @pytest.mark.parametrize("seed", range(4))
-def test_large_regions_have_fewer_points_and_nearly_the_same_pixels(drawn, seed: int) -> None:
+def test_large_regions_have_fewer_points_and_nearly_the_same_pixels(drawn: Callable[..., Any], seed: int) -> None:
     ids = blobs(seed, (180, 260), cell=60)
     found = np.full(ids.shape, 99)
     num_points = 0
