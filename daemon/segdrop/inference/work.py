@@ -86,13 +86,19 @@ def find_model(spec: InferenceSpec) -> ModelFile:
 def _remap(spec: InferenceSpec, classes: tuple[str, ...]) -> Remap:
     """Returns how the model's classes become those that are answered.
 
-    Of an evaluation, the map is one of the dataset's classes first: what it does not find among the model's is theirs.
+    The map of an evaluation names classes of the dataset, of the model, or of both. Raises ``DataError`` where it names
+    one that neither has, as far as that can be seen: what it made of the dataset's is among the classes there.
     """
     wanted = spec.request.class_map
-    if isinstance(spec.request, EvaluateRequest) and isinstance(wanted, dict):
-        known = {name.casefold() for name in classes}
-        wanted = {old: new for old, new in wanted.items() if old.casefold() in known} or None
-    return remapping.remap(classes, wanted)
+    if not isinstance(spec.request, EvaluateRequest) or not isinstance(wanted, dict):
+        return remapping.remap(classes, wanted)
+    known = {name.casefold() for name in classes}
+    ours = {old: new for old, new in wanted.items() if old.casefold() in known}
+    theirs = {old: new for old, new in wanted.items() if old not in ours}
+    if unknown := [old for old, new in theirs.items() if new is not None and str(new) not in spec.classes]:
+        message = f"`class_map` names {', '.join(unknown)}: neither the dataset nor the model has such a class"
+        raise DataError([Issue.of(Code.CLASSES_MAP_UNKNOWN, message, count=len(unknown))])
+    return remapping.remap(classes, ours or None)
 
 
 @dataclass(slots=True)
