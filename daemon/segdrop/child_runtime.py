@@ -111,6 +111,19 @@ def limit_resources(*, memory_bytes: int | None = None, cpu_seconds: int | None 
         resource.setrlimit(resource.RLIMIT_CPU, (max(1, min(cpu_seconds, hard - _LAST_CPU_SECONDS)), hard))
 
 
+def allow_cpu(seconds: int) -> None:
+    """Gives this process so many more seconds of processor time from now on, then it gets SIGXCPU.
+
+    A limit for each piece of work, and not for the whole, need not know how many pieces there are. A lower hard limit
+    is taken, as by :func:`limit_resources`.
+    """
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    wanted = int(used.ru_utime + used.ru_stime) + 1 + seconds
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    soft = lower_limit(resource.RLIMIT_CPU, wanted + _LAST_CPU_SECONDS) - _LAST_CPU_SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (max(1, soft), hard))
+
+
 def lower_limit(kind: int, wanted: int) -> int:
     """Returns what is wanted or the process's hard limit (setrlimit(2)), whichever is lower."""
     _, hard = resource.getrlimit(kind)
@@ -238,6 +251,9 @@ def _exit_code(error: Exception, error_path: Path) -> int:  # noqa: PLR0911  (on
         case errors.UnavailableError():
             fault = environment.Fault(code=error.code, response=environment.Response.PAUSE, message=str(error))
             return _environment(fault, error_path)
+        case errors.InstallationError():
+            logs.get().error("child.failed", error=repr(error), reason=str(error))
+            return installation()
         case ImportError():
             logs.get().exception("child.failed", error=repr(error), reason=str(error))
             return installation()

@@ -123,6 +123,108 @@ class Code(StrEnum):
         "The input or its request became a link, a folder or another special file after it had settled.",
         "Copy the files themselves into the inbox, the request first.",
     )
+    INPUT_NO_IMAGES = (
+        "input.no_images",
+        Severity.FAULT,
+        "The input holds no image to predict, judged by the names of its files.",
+        "Pack the images themselves (PNG, JPEG, TIFF, WebP, BMP); a video is dropped by itself, not in a ZIP.",
+    )
+    INPUT_NONE_READABLE = (
+        "input.none_readable",
+        Severity.FAULT,
+        "Not one of the images of the input could be decoded.",
+        "Open one of them in an image viewer, and export them again.",
+    )
+    INPUT_TOO_LARGE = (
+        "input.too_large",
+        Severity.FAULT,
+        "The input file has more bytes than a file of its kind may have (`limits.max_json_bytes`, `max_member_bytes`).",
+        "Drop fewer images at a time, at best as a ZIP; or ask the operator to raise the limit.",
+    )
+    INPUT_TOO_MANY_IMAGES = (
+        "input.too_many_images",
+        Severity.FAULT,
+        "The JSON holds more images than allowed (`limits.max_json_images`).",
+        "Divide it into several files, or drop the images as a ZIP, which may hold many more.",
+    )
+    INPUT_JSON_BROKEN = (
+        "input.json_broken",
+        Severity.FAULT,
+        "The JSON with images cannot be read: it is no JSON, was cut off, or does not have the keys it should.",
+        'Write {"image_names": ["a.jpg"], "images": ["<base64>"]} in UTF-8; `segdrop images-to-json` does.',
+    )
+    INPUT_JSON_IMAGE_BROKEN = (
+        "input.json_image_broken",
+        Severity.WARNING,
+        "An image in the JSON is not whole base64 text: it was left out, and the others were not.",
+        "Encode the bytes of the image file in base64 again (RFC 4648), as one text.",
+    )
+    INPUT_JSON_NAMES = (
+        "input.json_names",
+        Severity.WARNING,
+        "The names in the JSON are not one text for each image: images without a name got a number.",
+        "Give `image_names` as many texts as `images`, in the same order.",
+    )
+    INPUT_JSON_OTHER_KEYS = (
+        "input.json_other_keys",
+        Severity.NOTE,
+        "The JSON with images has keys that mean nothing here: they were passed over.",
+        "Nothing to do; settings stand in a request beside the file, not in it.",
+    )
+    INPUT_VIDEO_UNREADABLE = (
+        "input.video_unreadable",
+        Severity.FAULT,
+        "The video cannot be opened: it is none, was cut off before its index, or has a codec that is not known.",
+        "Play it from beginning to end, copy it again, or convert it (`ffmpeg -i IN -c:v libx264 OUT.mp4`).",
+    )
+    INPUT_VIDEO_NO_FRAMES = (
+        "input.video_no_frames",
+        Severity.FAULT,
+        "The video has no frame that can be decoded: it is sound alone, or empty.",
+        "Play it: if there is a picture, convert it (`ffmpeg -i IN -c:v libx264 OUT.mp4`) and drop it again.",
+    )
+    INPUT_VIDEO_TOO_LONG = (
+        "input.video_too_long",
+        Severity.FAULT,
+        "The video has more frames than allowed (`limits.max_video_frames`).",
+        "Cut it into parts, lower its frame rate, or ask the operator to raise the limit.",
+    )
+    INPUT_VIDEO_TOO_LARGE = (
+        "input.video_too_large",
+        Severity.FAULT,
+        "The frames of the video have more pixels than allowed (`limits.max_video_pixels`).",
+        "Scale it down (`ffmpeg -i IN -vf scale=1920:-2 OUT.mp4`), or ask the operator to raise the limit.",
+    )
+    INPUT_VIDEO_MORE_THAN_PROMISED = (
+        "input.video_more_than_promised",
+        Severity.WARNING,
+        "The video yields more or larger frames than its container says: it was stopped there.",
+        "Write it anew (`ffmpeg -i IN -c:v libx264 OUT.mp4`) and drop it again, if the rest is needed.",
+    )
+    INPUT_VIDEO_INCOMPLETE = (
+        "input.video_incomplete",
+        Severity.WARNING,
+        "The video ends before the last frame that its container promises.",
+        "Copy it again, if the rest is needed.",
+    )
+    INPUT_FRAME_DAMAGED = (
+        "input.frame_damaged",
+        Severity.WARNING,
+        "A part of the video cannot be decoded: these frames were left out.",
+        "Nothing to do, unless they are needed: then copy or convert the video again.",
+    )
+    INPUT_DECODER_DIED = (
+        "input.decoder_died",
+        Severity.WARNING,
+        "The process that decodes images ended twice on one image, by a crash or a limit: it was left out.",
+        "Export the image again, at best as PNG; the operator finds more in the log, and limits in `limits.check_*`.",
+    )
+    INPUT_EXTRA_MISSING = (
+        "input.extra_missing",
+        Severity.FAULT,
+        "An optional package of segdrop that reads this kind of input is not installed on this machine.",
+        "Ask the operator to run `pip install 'segdrop[video]'`; or drop the frames as a ZIP of images.",
+    )
     # request
     REQUEST_NOT_JSON = (
         "request.not_json",
@@ -491,8 +593,8 @@ class Code(StrEnum):
     CLASSES_MAP_UNKNOWN = (
         "classes.map_unknown",
         Severity.FAULT,
-        "`class_map` names a class that the dataset does not have.",
-        "Use the names (or mask values) that `segdrop check` prints.",
+        "`class_map` names a class that the dataset or the model does not have, or leaves none.",
+        "Use the names (or mask values) that `segdrop check` prints; for a model those of `segdrop models`.",
     )
     CLASSES_ALIKE = (
         "classes.alike",
@@ -630,8 +732,14 @@ class Code(StrEnum):
     MODEL_NOT_FOUND = (
         "model.not_found",
         Severity.FAULT,
-        "There is no such earlier model: no such job, a job without a model, or one whose result or record is gone.",
-        "Name a job whose result is in `outbox/`; `segdrop jobs` lists them.",
+        "There is no such model: nothing in `models/`, no such job, a job without a model, or its result is gone.",
+        "Name a model that `segdrop models` lists, or a job whose result is in `outbox/`.",
+    )
+    MODEL_NOT_NAMED = (
+        "model.not_named",
+        Severity.FAULT,
+        "A request to predict or to evaluate names no model, and the operator has set no `inference.default_model`.",
+        "Set `model`: a job's id, `previous`, or a name in `models/` (`segdrop models` lists all).",
     )
     MODEL_CHANGED = (
         "model.changed",
@@ -668,6 +776,42 @@ class Code(StrEnum):
         Severity.WARNING,
         "Validation images have the names of images that the earlier model was trained on: it scores too well on them.",
         "Bring the split in the ZIP (train/ and val/ folders), the same for every training of the series.",
+    )
+    MODEL_UNSAFE = (
+        "model.unsafe",
+        Severity.FAULT,
+        "Opening the model could run a program or read other files: a pickle, weights elsewhere. It was not opened.",
+        "Save the model as safetensors (`save_pretrained`) or ONNX, and put that into `models/`.",
+    )
+    MODEL_UNSUPPORTED = (
+        "model.unsupported",
+        Severity.FAULT,
+        "The model is of a kind that is not read here, or needs what is not read here.",
+        "Export it as ONNX, which every framework can write (TensorFlow and Keras: tf2onnx).",
+    )
+    MODEL_INVALID = (
+        "model.invalid",
+        Severity.FAULT,
+        "The model is of a kind that is read, and is damaged, incomplete, or does not fit its own description.",
+        "Copy it again, whole; if it is whole, export it again.",
+    )
+    MODEL_NO_CLASSES = (
+        "model.no_classes",
+        Severity.FAULT,
+        "Nothing says what the classes of the model are called, or there are more or fewer names than classes.",
+        "Put NAME.labels.txt beside the model NAME.onnx: one class name a line, in the order of the model's outputs.",
+    )
+    MODEL_NOT_INSTALLED = (
+        "model.not_installed",
+        Severity.FAULT,
+        "Models of this kind need an optional package that is not installed.",
+        "Ask the operator to install it: `pip install 'segdrop[transformers]'` or `pip install 'segdrop[onnx]'`.",
+    )
+    MODEL_ASSUMED = (
+        "model.assumed",
+        Severity.WARNING,
+        "The model does not say how its input is made, or what its output means, and the usual was assumed.",
+        "Look at the overlays; if they are wrong, state it: preprocessor_config.json or the model's metadata.",
     )
     INFERENCE_CRASHED = (
         "inference.crashed",
@@ -722,6 +866,30 @@ class Code(StrEnum):
         Severity.NOTE,
         "No pretrained weights were found: the model starts from random weights.",
         "`segdrop models fetch deeplabv3_resnet50` once, as the operator: results improve a lot.",
+    )
+    OUTPUT_NEEDS_VIDEO = (
+        "output.needs_video",
+        Severity.FAULT,
+        "`outputs` has a kind that is made of a video's frames, and the input is no video.",
+        "Leave it out, or drop the video itself (mp4, mov, avi, mkv); images have `overlay`, `masks` and `colour`.",
+    )
+    OUTPUT_EXTRA_MISSING = (
+        "output.extra_missing",
+        Severity.FAULT,
+        "A kind of output needs an optional package, which is not installed on this machine.",
+        "Ask the operator to run the `pip install` that the message names, or leave the kind out of `outputs`.",
+    )
+    OUTPUT_NO_SOUND = (
+        "output.no_sound",
+        Severity.WARNING,
+        "The video's sound could not be copied: the overlaid video has none.",
+        "Convert the source (`ffmpeg -i IN -c:v libx264 -c:a aac OUT.mp4`) and drop it again, if sound is needed.",
+    )
+    OUTPUT_VIDEO_CODEC = (
+        "output.video_codec",
+        Severity.NOTE,
+        "No encoder for H.264 is installed: the overlaid video is MPEG-4, which browsers do not play.",
+        "Play it with VLC or mpv; or ask the operator to install PyAV's own wheel, which brings the encoder.",
     )
     # environment and spool
     DISK_LOW = (

@@ -13,7 +13,7 @@ class InputKind(StrEnum):
     IMAGE = "image"  #: one image of a format that Pillow reads
     JSON = "json"  #: images in base64, ``{"image_names": [...], "images": [...]}``
     VIDEO = "video"  #: a video of a format that PyAV reads
-    DATASET = "dataset"  #: a labelled ZIP, of which images come with their truth; no name tells it from any other ZIP
+    PAIRS = "pairs"  #: images with their truth, as the check of an evaluation leaves them; never dropped by people
 
 
 #: Formats of single images. Those that people use for anything but images (``.ps``, ``.eps``, ``.h5``, ``.ico``,

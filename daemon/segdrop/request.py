@@ -215,7 +215,9 @@ class TrainRequest(DatasetRequest):
     pretrained: str = Field(
         "auto",
         max_length=200,
-        description="`auto`: the best in models/ or the torch cache; `none`: random weights; else a file in models/.",
+        description="`auto`: the best in models/ or the torch cache; `none`: random weights; a job id: its model, "
+        "with classes matched by name; `previous`: that of the newest training on an input of the same name and owner, "
+        "or `auto` where there is none; else a file in models/.",
     )
     loss: Literal["cross_entropy", "weighted_cross_entropy", "ohem", "dice", "dice_cross_entropy"] = Field(
         "dice_cross_entropy", description="What is minimised."
@@ -315,7 +317,7 @@ class ModelRequest(BaseRequest):
     )
     coco_segmentation: Literal["polygons", "rle"] = Field("polygons", description="How `coco` outlines regions.")
     overlay_alpha: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
-        0.5, description="Opacity of the colours in overlays: 0 shows the image alone, 1 the colours alone."
+        0.5, description="Opacity of the colours in overlays: 0 leaves the outlines of areas, 1 hides the image."
     )
     tile: Annotated[int, Field(ge=64, le=8192)] | Auto | None = Field(
         "auto",

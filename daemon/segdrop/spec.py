@@ -122,10 +122,10 @@ class CheckSpec(Spec):
     lock_path: SpecPath | None
     samples_dir: SpecPath | None = None
     weights_dirs: list[SpecPath] = []  #: searched for what the request starts from; without any, no fingerprint
-    default_model: str = ""  #: the operator's, for an input other than a ZIP without a request; empty: none
     outbox_dir: SpecPath | None = None  #: with ``done_dir``: where models of earlier jobs are; None: there are none
     done_dir: SpecPath | None = None
     pairs_path: SpecPath | None = None  #: where an evaluation's pairs are left, in the canonical layout
+    default_model: str = ""  #: the operator's, for an input other than a ZIP without a request; empty: none
 
 
 class ConvertSpec(CheckSpec):
@@ -136,6 +136,30 @@ class ConvertSpec(CheckSpec):
 
     output_path: SpecPath
     skip_bad: bool  #: leave out pairs that cannot be used, if they are not more than half
+
+
+class DecodeOrder(Spec):
+    """An input whose images are wanted, from the one with the index ``start`` on."""
+
+    job: str | None
+    input_path: SpecPath
+    name: str  #: the name people know the input by
+    kind: InputKind
+    limits: Limits
+    start: int = 0
+    deep_range: tuple[float, float] | None = None  #: values of more than 8 bits that are black and white to the model
+
+
+class DecodeSpec(DecodeOrder):
+    """The decoding of one input, image by image, in the order of the input.
+
+    The child writes the pixels of each image into one of the files in ``memory_paths``, and tells about it in a line of
+    JSON on its standard output (``segdrop.dataset.unlabelled.messages``). Once the parent has taken the pixels, it
+    writes the number of that file in a line to the child's standard input, and the file is free again.
+    """
+
+    memory_paths: list[SpecPath]  #: of files that both processes can read and write; in memory, at best
+    error_path: SpecPath
 
 
 class ModelMetadata(Spec):
@@ -199,6 +223,7 @@ class InferenceSpec(Spec):
     request: PredictRequest | EvaluateRequest  #: resolved
     input_path: SpecPath  #: of an evaluation, the pairs that its check has left
     input_name: str
+    kind: InputKind
     input_sha256: str
     owner: int | None  #: user id of who dropped the input, where it is known; for the model ``previous``
     classes: list[str]  #: of the dataset that is evaluated on
@@ -209,6 +234,7 @@ class InferenceSpec(Spec):
     threads: int  #: 0: as many as the affinity and the cgroup quota allow
     outputs_dir: SpecPath
     journal_path: SpecPath
+    log_path: SpecPath
     result_path: SpecPath
     progress_path: SpecPath
     measurements_path: SpecPath  #: what earlier runs on this host measured; written too, and may be lost

@@ -15,7 +15,7 @@ import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from segdrop import architectures, durable
 from segdrop.codes import Code
@@ -103,7 +103,7 @@ def sha256(path: Path) -> str:
         return sha256_of(stream)
 
 
-def sha256_of(stream: BinaryIO) -> str:
+def sha256_of(stream: IO[bytes]) -> str:
     """Returns the SHA-256 of the rest of a stream, in hexadecimal."""
     digest = hashlib.sha256()
     while block := stream.read(_BLOCK_BYTES):

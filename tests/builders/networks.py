@@ -68,6 +68,10 @@ class OtherModel(SegmentationModel):
     def stages(self) -> Sequence[Sequence[nn.Module]]:
         return [[self.encoder]]
 
+    @property
+    def class_tensors(self) -> frozenset[str]:
+        return frozenset({"decoder.weight", "decoder.bias"})
+
     def set_output_stride(self, stride: int) -> None:
         assert stride == 4
 

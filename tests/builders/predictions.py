@@ -1,41 +1,46 @@
-"""Predictions as a model would make them: of small images, with class ids that are given."""
+"""Predictions to write, and what becomes of them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from segdrop.dataset.classes.official_colours import colours_for
 from segdrop.dataset.unlabelled.item import Item
+from segdrop.errors import Issue
+from segdrop.inference.outputs.measures import record_of
+from segdrop.inference.outputs.protocol import Output, Setting
 from segdrop.inference.prediction import ImageRecord, Prediction
 
-
-def item(name: str = "a.png", index: int = 0, size: tuple[int, int] = (4, 6), **known: Any) -> Item:
-    pixels = np.random.default_rng(index).integers(0, 256, (*size, 3), np.uint8)
-    return Item(index=index, name=name, stem=name.rpartition(".")[0] or name, image=pixels, **known)
+CLASSES = ("background", "cat", "dog")
 
 
-def prediction(class_ids: Sequence[Sequence[int]], name: str = "a.png", index: int = 0, **known: Any) -> Prediction:
-    """A prediction of 0.8 (204 of 255) everywhere; ``known`` are further values of its item."""
-    ids = np.asarray(class_ids, np.uint16)
-    return Prediction(
-        item=item(name, index, ids.shape, **known),  # type: ignore[arg-type]
-        class_ids=ids,
-        confidence=np.full(ids.shape, 204, np.uint8),
-        doubt=0.25,
-        descriptor=(0.5, 0.25),
-    )
+def setting(folder: Path, classes: Sequence[str] = CLASSES, **more: Any) -> Setting:
+    folder.mkdir(exist_ok=True)
+    return Setting(folder, tuple(classes), colours_for(classes), "pets-1", "ab" * 32, **more)
 
 
-def record(index: int = 0, name: str = "a.png", **changes: Any) -> ImageRecord:
-    values: dict[str, Any] = {
-        "index": index,
-        "name": name,
-        "stem": name.rpartition(".")[0] or name,
-        "height": 4,
-        "width": 6,
-        "pixels": {0: 20, 1: 4},
-        "mean_confidence": 0.8,
+def prediction(index: int = 0, name: str | None = None, size: tuple[int, int] = (12, 16), **more: Any) -> Prediction:
+    """A prediction of noise of this (height, width), of three vertical stripes of classes 0, 1 and 2."""
+    image = np.random.default_rng(index).integers(0, 256, (*size, 3), np.uint8)
+    class_ids = np.tile(np.arange(size[1]) * 3 // size[1], (size[0], 1)).astype(np.uint16)
+    name = name or f"folder/{index}.png"
+    values = {
+        "item": Item(index, name, f"folder/stem{index}", image, seconds=more.pop("seconds", None)),
+        "class_ids": class_ids,
+        "confidence": np.full(size, 204, np.uint8),
         "doubt": 0.25,
-        "descriptor": (0.5, 0.25),
+        "descriptor": (float(index), 0.0),
     }
-    return ImageRecord(**(values | changes))
+    return Prediction(**(values | more))
+
+
+def written(outputs: Sequence[Output], predictions: Sequence[Prediction]) -> tuple[list[ImageRecord], list[Issue]]:
+    """Writes and finishes as a job does: what outlives an image goes through JSON."""
+    records = []
+    for one in predictions:
+        parts = {output.name: output.write(one) for output in outputs}
+        records.append(ImageRecord.model_validate_json(record_of(one, parts).model_dump_json()))
+    issues = [issue for output in outputs for issue in output.finish(lambda: iter(records)) or ()]
+    return records, issues

@@ -2,9 +2,9 @@
 
 import io
 import os
-import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,33 +185,104 @@ def test_a_reader_that_has_gone_and_a_full_disk_are_no_tracebacks(shipped: Shipp
     assert finished.returncode == 1
 
 
-@pytest.mark.parametrize("stride", [8, 16])
-def test_the_readme_loads_the_model_literally(shipped: Shipped, tmp_path: Path, stride: int) -> None:
-    """Each paragraph by itself, in a new folder with what the result has."""
-    spec = training_spec(tmp_path / "run", shipped.cache_dir, image_size=(HEIGHT, WIDTH))
+# README.txt
+
+#: What the indented lines of each section of README.txt are. A new section has to be entered here.
+SECTIONS = {
+    "How to predict": "shell",
+    "What to predict": "shell",
+    "Pictures to look at, and a GPU": "shell",
+    "Every epoch": "shell",
+    "How to load it in your own code, in this folder": "python",
+    "How to load it step by step": "python",
+    "How to preprocess": "prose",
+    "Per class (validation)": "table",
+    "How the dataset was read": "prose",
+    "Settings": "table",
+}
+#: The one line that is not executed: it needs a package index. The tests run in what it would make.
+INSTALLING = "python -m venv venv && venv/bin/pip install -r requirements.txt"
+
+
+def snippets(readme_text: str, kind: str) -> list[list[str]]:
+    """The indented lines of each section of a kind, which is a paragraph whose first line is a title."""
+    paragraphs = [part.strip("\n").splitlines() for part in readme_text.split("\n\n")]
+    sections = [lines for lines in paragraphs if any(line.startswith("  ") for line in lines)]
+    assert {lines[0] for lines in sections} <= set(SECTIONS), "a section of README.txt that no test knows"
+    return [[line[2:] for line in lines if line.startswith("  ")] for lines in sections if SECTIONS[lines[0]] == kind]
+
+
+@pytest.fixture
+def unpacked(shipped: Shipped, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A result as it is unpacked, with the images that README.txt speaks of beside it."""
+    stride = getattr(request, "param", 8)
+    spec = training_spec(tmp_path / "run", shipped.cache_dir, image_size=(HEIGHT, WIDTH), keep_checkpoints=True)
     best = Best(1, {}, shipped.model.network.state_dict(), stride)
-    result.write_model(spec.model_path, spec, best, {"mean_iou": 0.5}, Host("fp32", 1))
     folder = tmp_path / "unpacked"
-    folder.mkdir()
-    shutil.copy(spec.model_path, folder / "model.pth")
+    (folder / "checkpoints").mkdir(parents=True)
+    result.write_model(spec.model_path, spec, best, {"mean_iou": 0.5}, Host("fp32", 1))
+    (folder / "model.pth").hardlink_to(spec.model_path)
+    (folder / "checkpoints/epoch-001.pth").hardlink_to(spec.model_path)
     (folder / "predict.py").write_text(predict_script.render("deeplabv3_resnet50"), encoding="utf-8")
     understood = dataset(num_classes=len(CLASSES), image_size=ImageSize(HEIGHT, WIDTH))
     learnt = training(metrics=metrics(output_stride=stride))
-    composed = compose(trained(), Outcome.SUCCEEDED, report=report(dataset=understood), answer=learnt)
-    paragraphs = readme.render(composed).split("\n\n")
-    snippets = [text for text in paragraphs if text.startswith("How to load it")]
-    assert len(snippets) == 2
-    for snippet in snippets:
-        code = "\n".join(line[2:] for line in snippet.splitlines()[1:] if line.startswith("  "))
-        finished = subprocess.run(
-            [sys.executable, "-c", code + "\nassert not model.training"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=240,
-        )
-        assert finished.returncode == 0, finished.stderr
+    checked = report(dataset=understood, request=spec.request)
+    composed = compose(trained(), Outcome.SUCCEEDED, report=checked, answer=learnt)
+    (folder / "README.txt").write_text(readme.render(composed), encoding="utf-8")
+    write_images(shipped, folder / "photos")
+    (folder / "scans/day/one").mkdir(parents=True)
+    image = Image.open(folder / "photos" / "1.png")
+    image.save(folder / "photo.jpg")
+    image.save(folder / "scans/day/one/cells.tif")
+    with zipfile.ZipFile(folder / "more.zip", "w") as archive:
+        archive.write(folder / "photo.jpg", "inner/photo2.jpg")
+    return folder
+
+
+def test_the_shell_lines_of_the_readme_work_literally(unpacked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell reads each line; the interpreter that it starts leaves word of its arguments, and the script of the
+    result is run with them here, where torch is imported already.
+    """
+    python = unpacked / "venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\nfor word in "$@"; do printf "%s\\n" "$word"; done > called\n')
+    python.chmod(0o755)
+    monkeypatch.chdir(unpacked)
+    lines = [line for lines in snippets(Path("README.txt").read_text(encoding="utf-8"), "shell") for line in lines]
+    assert lines[0] == INSTALLING
+    assert len(lines) == 5
+    script: dict[str, Any] = {"__name__": "predict", "__file__": str(unpacked / "predict.py")}
+    exec(compile((unpacked / "predict.py").read_text(), "predict.py", "exec"), script)
+    for line in lines[1:]:
+        subprocess.run(["bash", "-c", line], check=True, timeout=60)
+        called, *arguments = Path("called").read_text(encoding="utf-8").splitlines()
+        assert called == "predict.py"
+        assert script["main"](arguments) == 0
+    assert sorted(path.as_posix() for path in Path("mixed").rglob("*.png")) == [
+        *("mixed/day/one/cells.png", "mixed/inner/photo2.png", "mixed/photo.png"),
+    ]
+    masks = {path.name for path in Path("predictions").iterdir()}
+    assert len(masks) == 5
+    for folder in ("shown/overlay", "shown/colour", "epoch-001"):
+        assert {path.name for path in Path(folder).iterdir()} == masks
+    assert all(Path("shown", name).read_bytes() == Path("predictions", name).read_bytes() for name in masks)
+
+
+@pytest.mark.parametrize("unpacked", [8, 16], indirect=True)
+def test_the_python_lines_of_the_readme_work_literally(unpacked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each section by itself, in the folder of the result."""
+    monkeypatch.chdir(unpacked)
+    monkeypatch.syspath_prepend(str(unpacked))
+    found = snippets(Path("README.txt").read_text(encoding="utf-8"), "python")
+    assert len(found) == 2
+    for lines in found:
+        monkeypatch.delitem(sys.modules, "predict", raising=False)
+        names: dict[str, Any] = {}
+        exec("\n".join(lines), names)
+        assert names["predict"].__file__ == str(unpacked / "predict.py")
+        assert not names["model"].training
+        monkeypatch.delitem(sys.modules, "predict")
+    assert Path("overlay.png").exists()
 
 
 def _saved(mode: str, suffix: str, *, orientation: int | None = None) -> bytes:

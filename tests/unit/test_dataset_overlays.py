@@ -10,7 +10,7 @@ from builders import check, check_spec, encoded, members, write_dataset, write_z
 from builders.archives import arrays
 from builders.fitting import SIDE, dataset, of_the_next, scenes
 from segdrop.child_runtime import StopFlag
-from segdrop.dataset import full_check, overlays
+from segdrop.dataset import full_check, lettering, overlays
 from segdrop.dataset.classes.assignment import IGNORE
 from segdrop.dataset.interpretation import Interpretation
 from segdrop.dataset.labelling import Labeller
@@ -120,7 +120,7 @@ def test_names_of_any_script_do_no_harm(
 ) -> None:
     if without_freetype:
         bitmap = ImageFont.load_default_imagefont()
-        monkeypatch.setattr(overlays, "_font", lambda: bitmap)
+        monkeypatch.setattr(lettering, "font", lambda size: bitmap)
     content = members(labels=["狗", "größe ünïted"])
     content = {name.replace("scene", "снимок 猫"): data for name, data in content.items()}
     report, paths = sampled(write_zip(tmp_path / "data.zip", content))

@@ -2,6 +2,8 @@ import ast
 import errno
 import os
 import sys
+import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,13 +14,21 @@ from PIL import Image
 
 from segdrop.dataset.archive.safety import is_junk
 from segdrop.results import predict_script
-from segdrop.results.templates import predict
+from segdrop.results.templates import predict, sources
 
 
 def image_file(path: Path, size: tuple[int, int] = (9, 7), seed: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
     Image.fromarray(pixels).save(path)
+    return path
+
+
+def zipped(path: Path, folder: Path) -> Path:
+    """A ZIP of the files in a folder."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            archive.write(file, file.relative_to(folder))
     return path
 
 
@@ -36,6 +46,16 @@ def test_script_defines_all_that_the_template_imports() -> None:
     script: dict[str, object] = {"__name__": "predict", "__file__": "predict.py"}
     exec(compile(predict_script.render("deeplabv3_resnet50"), "predict.py", "exec"), script)
     assert not [name for name in vars(predict) if name not in script and not name.startswith("__")]
+
+
+def test_no_two_parts_of_the_script_define_the_same_name() -> None:
+    """The later would take the place of the earlier, which relies on its own."""
+    nodes = ast.parse(predict_script.render("deeplabv3_resnet50")).body
+    defined = [node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    for node in nodes:
+        targets = node.targets if isinstance(node, ast.Assign) else ()
+        defined += [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+    assert [name for name, count in Counter(defined).items() if count > 1] == []
 
 
 def test_palette_is_that_of_pascal_voc() -> None:
@@ -69,8 +89,8 @@ def test_plan_keeps_subfolders_and_finds_images_only(tmp_path: Path) -> None:
     for name in ("in/a.jpg", "in/sub/b.PNG"):
         image_file(tmp_path / name)
     (tmp_path / "in/notes.txt").touch()
-    targets = predict.plan([tmp_path / "in"], tmp_path / "out")
-    assert [target for _, target in targets] == [tmp_path / "out/a.png", tmp_path / "out/sub/b.png"]
+    jobs = predict.plan([tmp_path / "in"], tmp_path / "out")
+    assert [job.written for job in jobs] == [[tmp_path / "out/a.png"], [tmp_path / "out/sub/b.png"]]
 
 
 @pytest.mark.parametrize(
@@ -83,15 +103,21 @@ def test_plan_keeps_subfolders_and_finds_images_only(tmp_path: Path) -> None:
         "@eaDir/a.jpg",
         "sub/@EADIR/a.jpg/SYNO.jpg",
         "__MACOSX/a.jpg",
+        *("#recycle/a.jpg", "@Recycle/a.jpg", "$RECYCLE.BIN/a.jpg", "lost+found/a.jpg", "Icon\r"),
         *("~$a.jpg", ".hidden/a.jpg", "sub/.a.jpg", "desktop.ini", "a.jpg", "sub/a.jpg", "a~.jpg"),
     ],
 )
 def test_prediction_leaves_out_the_same_files_as_the_check(tmp_path: Path, name: str) -> None:
     image_file(tmp_path / "in/good.png")
     image_file(tmp_path / "in/file.png").rename(made_parent(tmp_path / "in" / name))
-    found = {path.relative_to(tmp_path / "in").as_posix() for path, _ in predict.plan([tmp_path / "in"], tmp_path)}
-    assert found == {"good.png"} | ({name} if not is_junk(name) and name.endswith("jpg") else set())
-    assert predict.is_junk(Path(name)) is is_junk(name)
+    archive = zipped(tmp_path / "in.zip", tmp_path / "in")
+    expected = {"good.png"} | ({name} if not is_junk(name) and name.endswith("jpg") else set())
+    in_folder = predict.plan([tmp_path / "in"], tmp_path / "out")
+    assert {job.source.path.relative_to(tmp_path / "in").as_posix() for job in in_folder} == expected
+    assert {job.source.member for job in predict.plan([archive], tmp_path / "out")} == expected
+    by_pattern = predict.plan([tmp_path / "in/**"], tmp_path / "out")
+    assert {job.source for job in by_pattern} == {job.source for job in in_folder}
+    assert sources.is_junk(Path(name)) is is_junk(name)
 
 
 def made_parent(path: Path) -> Path:
@@ -115,8 +141,10 @@ def test_a_folder_that_cannot_be_searched_is_not_passed_over(tmp_path: Path, mon
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(predict.PredictError, match="closed: Permission denied"):
-        predict.plan([tmp_path / "in"], tmp_path / "out")
+    monkeypatch.setattr(os, "listdir", lambda path: [entry.name for entry in os.scandir(path)])
+    for given in ("in", "in/**/*.png", "in/*/*.png", "in/*"):
+        with pytest.raises(predict.PredictError, match="closed: Permission denied"):
+            predict.plan([tmp_path / given], tmp_path / "out")
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("nowhere")])
@@ -131,8 +159,10 @@ def test_what_is_no_file_is_said_and_never_waited_for(tmp_path: Path, make: Call
 def test_images_that_differ_in_their_suffix_never_share_a_prediction(tmp_path: Path) -> None:
     for name in ("in/a.jpg", "in/a.png", "in/b.png"):
         image_file(tmp_path / name)
-    targets = predict.plan([tmp_path / "in"], tmp_path / "out")
-    assert [target.name for _, target in targets] == ["a.jpg.png", "a.png.png", "b.png"]
+    jobs = predict.plan([tmp_path / "in"], tmp_path / "out", overlay=True, colour=True)
+    assert [job.mask.name for job in jobs] == ["a.jpg.png", "a.png.png", "b.png"]
+    assert [job.overlay.name for job in jobs if job.overlay] == ["a.jpg.jpg", "a.png.png", "b.png"]
+    assert len({path for job in jobs for path in job.written}) == 9
 
 
 def test_folders_that_would_write_the_same_files_are_refused(tmp_path: Path) -> None:
@@ -146,6 +176,10 @@ def test_input_is_never_overwritten(tmp_path: Path) -> None:
     image_file(tmp_path / "in/a.png")
     with pytest.raises(predict.PredictError, match="overwritten"):
         predict.plan([tmp_path / "in"], tmp_path / "in")
+    image_file(tmp_path / "overlay/a.png")
+    predict.plan([tmp_path / "overlay/a.png"], tmp_path)
+    with pytest.raises(predict.PredictError, match=r"overlay/a.png is an image.*overwritten"):
+        predict.plan([tmp_path / "overlay/a.png"], tmp_path, overlay=True)
 
 
 def test_missing_model_is_said_clearly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

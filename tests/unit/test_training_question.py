@@ -10,7 +10,7 @@ from builders.training import start_training, training_spec
 from segdrop import weights_files
 from segdrop.errors import DataError, Exit
 from segdrop.spec import TrainingSpec
-from segdrop.training.question import fingerprint_of, refuse_what_is_answered
+from segdrop.training.question import fingerprint_of, new_start
 
 
 @pytest.fixture
@@ -30,16 +30,16 @@ def answered(spec: TrainingSpec, *, by: Path, **changes: Any) -> TrainingSpec:
 def test_result_of_the_same_weights_is_an_answer_and_of_others_is_none(spec: TrainingSpec, tmp_path: Path) -> None:
     mine, other = spec.weights_dirs[0] / "mine.pth", tmp_path / "other.pth"
     other.write_bytes(b"two")
-    refuse_what_is_answered(answered(spec, by=other))
+    new_start(answered(spec, by=other))
     with pytest.raises(DataError) as caught:
-        refuse_what_is_answered(answered(spec, by=mine))
+        new_start(answered(spec, by=mine))
     (issue,) = caught.value.issues
     assert (issue.code, issue.files) == ("job.duplicate", ("earlier-1",))
 
 
 def test_run_that_has_begun_is_not_compared_any_more(spec: TrainingSpec) -> None:
     spec.checkpoint_path.touch()
-    refuse_what_is_answered(answered(spec, by=spec.weights_dirs[0] / "mine.pth"))
+    assert new_start(answered(spec, by=spec.weights_dirs[0] / "mine.pth")) is None
 
 
 def test_question_is_what_was_asked_also_with_half_the_batch(spec: TrainingSpec) -> None:

@@ -1,8 +1,9 @@
-"""The child that opens untrusted bytes: ``python -m segdrop.dataset inspect|check|convert SPEC``.
+"""The child that opens untrusted bytes: ``python -m segdrop.dataset inspect|check|convert|decode SPEC``.
 
-``inspect`` makes the quick check of several ZIPs, ``check`` the full check of one, and ``convert`` writes one in the
-canonical layout. The child answers through the files that the spec names, and exits with 0 once the answer is written,
-whatever it says. ``ready [BYTES]`` only begins, within so much memory, and thus tells whether the child can begin.
+``inspect`` makes the quick check of several ZIPs, ``check`` the full check of one, ``convert`` writes one in the
+canonical layout, and ``decode`` hands the images of an input to its parent, one by one. The child answers through the
+files that the spec names, and exits with 0 once the answer is written, whatever it says. ``ready [BYTES]`` only begins,
+within so much memory, and thus tells whether the child can begin.
 """
 
 import json
@@ -28,7 +29,8 @@ from segdrop.spool.kept_models import KeptModels
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-_USAGE = "usage: python -m segdrop.dataset inspect|check|convert SPEC, or ready [BYTES]"
+_COMMANDS = ("inspect", "check", "convert", "decode")
+_USAGE = "usage: python -m segdrop.dataset inspect|check|convert|decode SPEC, or ready [BYTES]"
 
 
 def _quick_checks(order: spec.QuickCheckSpec, stop: child_runtime.StopFlag) -> None:
@@ -111,7 +113,7 @@ def main(arguments: list[str]) -> int:
         child_runtime.limit_resources(memory_bytes=int(arguments[1]) if arguments[1:] else None)
         _require_modules()
         return errors.Exit.OK
-    if len(arguments) != 2 or arguments[0] not in ("inspect", "check", "convert"):  # noqa: PLR2004  (command and file)
+    if len(arguments) != 2 or arguments[0] not in _COMMANDS:  # noqa: PLR2004  (command and file)
         sys.stderr.write(_USAGE + "\n")
         return errors.Exit.USAGE
     child_runtime.tie_to_parent()
@@ -128,6 +130,8 @@ def main(arguments: list[str]) -> int:
             stage="inspect",
             error_path=batch.error_path,
         )
+    if command == "decode":
+        return _decode(child_runtime.ordered(spec.DecodeSpec.load, path))
     order = child_runtime.ordered((spec.ConvertSpec if command == "convert" else spec.CheckSpec).load, path)
     _limit(order.limits)
     _require_modules()
@@ -138,6 +142,19 @@ def main(arguments: list[str]) -> int:
         error_path=order.error_path,
         lock_path=order.lock_path,
     )
+
+
+def _decode(order: spec.DecodeSpec) -> int:
+    """Runs the child that decodes. Its processor time is limited for each image and not in all."""
+    child_runtime.limit_resources(memory_bytes=order.limits.check_memory_bytes)
+
+    def body(stop: child_runtime.StopFlag) -> None:
+        from segdrop.dataset import decoding  # noqa: PLC0415  (numpy and Pillow, within the limit on memory)
+
+        child_runtime.begin(order.error_path)
+        decoding.decode(order, stop)
+
+    return child_runtime.run(body, job=order.job, stage="decode", error_path=order.error_path, begins=False)
 
 
 def _limit(limits: spec.Limits) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
+from segdrop.dataset import lettering
 from segdrop.dataset.archive.source import Archive, MemberError
 from segdrop.dataset.classes.assignment import IGNORE, ClassReading
 from segdrop.dataset.interpretation import Interpretation
@@ -155,7 +156,7 @@ def _coloured(pixels: Bytes, ids: Bytes) -> Bytes:
 
 def _with_legend(picture: Image.Image, lines: Sequence[str], ids: Bytes, names: Sequence[str]) -> Image.Image:
     """Returns the picture with lines that say what it is, and a legend of the classes in it."""
-    font = _font()
+    font = lettering.font(_FONT_SIZE)
     width = max(picture.width, _LEAST_WIDTH)
     entries = _entries(ids, names)
     places = _places([_SWATCH + 3 * _MARGIN + round(font.getlength(text)) for _, text in entries], width)
@@ -164,7 +165,7 @@ def _with_legend(picture: Image.Image, lines: Sequence[str], ids: Bytes, names: 
     canvas.paste(picture, (0, 0))
     pen = ImageDraw.Draw(canvas)
     for number, text in enumerate(lines):
-        pen.text((_MARGIN, picture.height + number * _LINE + 4), _drawable(text), fill="black", font=font)
+        pen.text((_MARGIN, picture.height + number * _LINE + 4), lettering.drawable(text), fill="black", font=font)
     for (class_id, text), (left, line) in zip(entries, places, strict=True):
         top = picture.height + (line + len(lines)) * _LINE + 4
         canvas.paste(_swatch(class_id), (left, top))
@@ -177,7 +178,7 @@ def _entries(ids: Bytes, names: Sequence[str]) -> list[tuple[int, str]]:
     """Returns the classes in a mask, ignored pixels last, with the text that stands beside their colours."""
     counts = np.bincount(ids.ravel(), minlength=256)
     found = [class_id for class_id, count in enumerate(counts) if count]
-    what = {class_id: f"{class_id} {_drawable(names[class_id])}" for class_id in found if class_id != IGNORE}
+    what = {class_id: f"{class_id} {lettering.drawable(names[class_id])}" for class_id in found if class_id != IGNORE}
     return [(class_id, f"{what.get(class_id, 'ignored')} {counts[class_id] / ids.size:.1%}") for class_id in found]
 
 
@@ -200,21 +201,6 @@ def _swatch(class_id: int) -> Image.Image:
         return Image.fromarray(palette.colours()[ids])
     hatched = side_by_side(np.full((_SWATCH, _SWATCH, 3), 255, np.uint8), ids)
     return hatched.crop((_SWATCH + _GAP, 0, 2 * _SWATCH + _GAP, _SWATCH))
-
-
-def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Returns Pillow's own font, at a fixed size where Pillow has FreeType."""
-    try:
-        return ImageFont.load_default(_FONT_SIZE)
-    except ImportError:  # Pillow without FreeType
-        return ImageFont.load_default()
-
-
-def _drawable(text: str) -> str:
-    """Returns text that Pillow's built-in fonts can draw: they have Latin letters, and one of them
-    fails on any other.
-    """
-    return "".join(c if c.isprintable() else "?" for c in text.encode("latin-1", "replace").decode("latin-1"))
 
 
 def _safe_stem(name: str) -> str:

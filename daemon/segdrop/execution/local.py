@@ -102,26 +102,41 @@ class LocalRunner:
         Raises InstallationError where there is no interpreter to be started any more, and OSError where the machine has
         no room for another process or the log cannot be written.
         """
-        oom_kills_before = supervision.oom_kills()
-        with command.log_path.open("ab") as output:
-            popen = _launched(command, output)
-            log = LogTail(command.log_path, output.tell())
-        # never less nice than we are ourselves: only root may do that
-        if command.nice > os.getpriority(os.PRIO_PROCESS, 0):
-            os.setpriority(os.PRIO_PROCESS, popen.pid, command.nice)
-        with contextlib.suppress(OSError):  # it has ended already, or this is no Linux
-            score = int(Path("/proc/self/oom_score_adj").read_text(encoding="ascii")) + _MORE_OOM_SCORE
-            Path(f"/proc/{popen.pid}/oom_score_adj").write_text(f"{min(score, _MAX_OOM_SCORE)}", encoding="ascii")
-        return LocalChild(popen, now, log, Heartbeat(command.progress_path, now), oom_kills_before)
+        return started(command, now)
 
 
-def _launched(command: Command, output: BinaryIO) -> "subprocess.Popen[bytes]":
+@dataclass(frozen=True, slots=True)
+class Pipes:
+    """The descriptors that a child talks with its parent by, and those of other files that it inherits."""
+
+    stdin: int
+    stdout: int
+    inherited: tuple[int, ...] = ()
+
+
+def started(command: Command, now: float, pipes: Pipes | None = None) -> LocalChild:
+    """Starts a child as :meth:`LocalRunner.submit` does. With ``pipes``, only its standard error goes into the log."""
+    oom_kills_before = supervision.oom_kills()
+    with command.log_path.open("ab") as output:
+        popen = _launched(command, output, pipes)
+        log = LogTail(command.log_path, output.tell())
+    # never less nice than we are ourselves: only root may do that
+    if command.nice > os.getpriority(os.PRIO_PROCESS, 0):
+        os.setpriority(os.PRIO_PROCESS, popen.pid, command.nice)
+    with contextlib.suppress(OSError):  # it has ended already, or this is no Linux
+        score = int(Path("/proc/self/oom_score_adj").read_text(encoding="ascii")) + _MORE_OOM_SCORE
+        Path(f"/proc/{popen.pid}/oom_score_adj").write_text(f"{min(score, _MAX_OOM_SCORE)}", encoding="ascii")
+    return LocalChild(popen, now, log, Heartbeat(command.progress_path, now), oom_kills_before)
+
+
+def _launched(command: Command, output: BinaryIO, pipes: Pipes | None = None) -> "subprocess.Popen[bytes]":
     try:
         return subprocess.Popen(
             [sys.executable, "-m", command.module, *command.arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
+            stdin=pipes.stdin if pipes else subprocess.DEVNULL,
+            stdout=pipes.stdout if pipes else output,
             stderr=output,
+            pass_fds=pipes.inherited if pipes else (),
             env=_environment(command),
             start_new_session=True,
         )

@@ -1,4 +1,5 @@
-"""The journal: a line for each image whose files are there, from which an interrupted prediction goes on.
+"""The journal: a line for each image whose files are there, or that was left out. An interrupted prediction goes on
+from it.
 
 A line is written after the files that it tells of, and both are on the disk before the next ``SYNC_SECONDS`` begin; so
 a power cut costs that much work, and a killed process nothing but the image at hand. Half a line, as a crash leaves it
@@ -12,10 +13,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pydantic import TypeAdapter
+
 from segdrop import durable
-from segdrop.inference.prediction import ImageRecord
+from segdrop.inference.prediction import ImageRecord, SkippedRecord
 
 SYNC_SECONDS = 10.0
+_LINE: TypeAdapter[ImageRecord | SkippedRecord] = TypeAdapter(ImageRecord | SkippedRecord)
 
 
 class Journal:
@@ -29,7 +33,7 @@ class Journal:
         self._clock = clock
         self._sync_all = sync
         self.next_index = 0  #: of the first image that is not done
-        self.count = 0  #: number of images that are done
+        self.count = 0  #: number of images that are done, those that were left out among them
         self._size = self._read_whole_lines()
         self._stream = path.open("r+b") if path.exists() else path.open("w+b")
         self._stream.truncate(self._size)
@@ -52,15 +56,15 @@ class Journal:
                 for line in stream:
                     if not line.endswith(b"\n"):
                         break
-                    self._note(ImageRecord.model_validate_json(line))
+                    self._note(_LINE.validate_json(line))
                     size += len(line)
         return size
 
-    def _note(self, record: ImageRecord) -> None:
+    def _note(self, record: ImageRecord | SkippedRecord) -> None:
         self.next_index, self.count = record.index + 1, self.count + 1
 
-    def append(self, record: ImageRecord) -> None:
-        """Adds the record of an image whose files are written; makes all of them durable now and then."""
+    def append(self, record: ImageRecord | SkippedRecord) -> None:
+        """Adds the record of an image whose files are written, or that is left out; makes all durable now and then."""
         self._stream.write(record.model_dump_json(exclude_none=True).encode() + b"\n")
         self._stream.flush()
         self._note(record)
@@ -75,8 +79,15 @@ class Journal:
         self._synced_at = self._clock()
 
     def records(self) -> Iterator[ImageRecord]:
-        """Yields all records, one at a time; may be called again."""
+        """Yields the records of all images that are predicted, one at a time; may be called again."""
+        return (record for record in self._lines() if isinstance(record, ImageRecord))
+
+    def skipped(self) -> Iterator[SkippedRecord]:
+        """Yields the images that were left out, one at a time; may be called again."""
+        return (record for record in self._lines() if isinstance(record, SkippedRecord))
+
+    def _lines(self) -> Iterator[ImageRecord | SkippedRecord]:
         self._stream.flush()
         with self._path.open("rb") as stream:
             for line in stream:
-                yield ImageRecord.model_validate_json(line)
+                yield _LINE.validate_json(line)

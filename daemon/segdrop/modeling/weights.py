@@ -16,7 +16,7 @@ from segdrop.errors import DataError, Issue
 from segdrop.modeling.architectures import SegmentationModel
 
 #: BatchNorm's counter, which files from before torch 0.4.1 lack, and which inference does not use
-_COUNTER = "num_batches_tracked"
+COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,18 @@ class Initialisation:
     file_name: str | None = None
     sha256: str | None = None
     issues: tuple[Issue, ...] = ()
+    job: str | None = None  #: the earlier job whose model it is, all of it
+    output_stride: int | None = None  #: the one at which that model was validated
 
     @property
     def is_pretrained(self) -> bool:
         """Whether weights were loaded from a file."""
         return self.file_name is not None
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether the training goes on from the model of an earlier one, heads and all."""
+        return self.job is not None
 
     def to_json(self) -> dict[str, Any]:
         """Returns the record as JSON values."""
@@ -41,13 +48,16 @@ class Initialisation:
             "file_name": self.file_name,
             "sha256": self.sha256,
             "issues": issues,
+            "job": self.job,
+            "output_stride": self.output_stride,
         }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
-        """Reads the record that :meth:`to_json` returned."""
+        """Reads the record that :meth:`to_json` returned, perhaps in a version that knew no earlier models."""
         issues = tuple(Issue.from_json(issue) for issue in value["issues"])
-        return cls(value["description"], value["file_name"], value["sha256"], issues)
+        known = (value["description"], value["file_name"], value["sha256"], issues)
+        return cls(*known, job=value.get("job"), output_stride=value.get("output_stride"))
 
 
 def initialise(model: SegmentationModel, architecture: str, pretrained: str, dirs: list[Path]) -> Initialisation:
@@ -103,19 +113,20 @@ def load_state(model: SegmentationModel, content: object) -> str | None:
     loaded; None, with the model unchanged, unless every tensor of that part is there in the right shape.
     """
     target = model.network.state_dict()
-    foreign = model.read_weights(_tensors(content))
+    foreign = model.read_weights(tensors_of(content))
     fitting = {
         name: tensor
         for name, tensor in foreign.tensors.items()
         if name in target and target[name].shape == tensor.shape
     }
-    if any(name not in fitting for name in foreign.required if not name.endswith(_COUNTER)):
+    if any(name not in fitting for name in foreign.required if not name.endswith(COUNTER)):
         return None
     model.network.load_state_dict({**target, **fitting})
     return foreign.part
 
 
-def _tensors(content: object) -> dict[str, Tensor]:
+def tensors_of(content: object) -> dict[str, Tensor]:
+    """Returns the tensors of a ``model.pth`` of ours, or of a state_dict, by their names; none of anything else."""
     if not isinstance(content, dict):
         return {}
     state: dict[Any, Any] = content["state_dict"] if isinstance(content.get("state_dict"), dict) else content

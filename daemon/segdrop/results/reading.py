@@ -142,7 +142,7 @@ def published_jobs(layout: RootLayout) -> list[str]:
 def _oldest_first(layout: RootLayout) -> Iterator[Path]:
     dated = []
     for path in layout.outbox.iterdir():
-        if path.suffix == ".json" and path != layout.status:
+        if path.suffix == ".json" and path not in (layout.status, layout.models_file):
             try:
                 dated.append((path.stat(follow_symlinks=False).st_mtime, path))
             except FileNotFoundError:

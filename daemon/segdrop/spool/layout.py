@@ -93,6 +93,7 @@ class RootLayout:
             self.late_requests,
             self.measurements,
             self.status_draft,
+            self.models_draft,
         )
         own = {path.name for path in ours}
         return name in own or name.removesuffix(".tmp") in own
@@ -106,6 +107,16 @@ class RootLayout:
     def status_draft(self) -> Path:
         """Temporary file of the live status: the outbox shows finished files only."""
         return self.work / ".status.json.tmp"
+
+    @property
+    def models_file(self) -> Path:
+        """List of the models that a request can name, for people and programs."""
+        return self.outbox / "models.json"
+
+    @property
+    def models_draft(self) -> Path:
+        """Temporary file of the list of models: the outbox shows finished files only."""
+        return self.work / ".models.json.tmp"
 
     @property
     def metrics(self) -> Path:

@@ -77,10 +77,10 @@ class Check:
             error_path=files.error,
             lock_path=files.lock,
             weights_dirs=search_dirs(layout.models),
-            default_model=settings.inference.default_model,
             outbox_dir=self.context.earlier.outbox,
             done_dir=self.context.earlier.done,
             pairs_path=files.pairs,
+            default_model=settings.inference.default_model,
         )
 
     def _checked(self, job: Job, report: CheckReport, wall: datetime) -> Job:

@@ -11,7 +11,7 @@ from segdrop import child_runtime
 from segdrop.codes import Code
 from segdrop.errors import DataError, Exit, Issue
 from segdrop.spec import TrainingSpec
-from segdrop.training.question import refuse_what_is_answered
+from segdrop.training.question import new_start
 
 #: what torch's allocators say (c10/core/impl/alloc_cpu.cpp, c10/cuda/CUDACachingAllocator.cpp)
 _NO_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "CUDA out of memory")
@@ -29,12 +29,12 @@ def main() -> int:
     spec = child_runtime.ordered(TrainingSpec.load, Path(sys.argv[1]))
 
     def body(stop: child_runtime.StopFlag) -> None:
-        refuse_what_is_answered(spec)
+        start = new_start(spec)
         from segdrop.training.loop import train  # noqa: PLC0415  (torch takes seconds: signals are handled first)
 
         child_runtime.begin(spec.error_path)
         try:
-            train(spec, stop)
+            train(spec, stop, start)
         except (MemoryError, RuntimeError) as error:
             if not isinstance(error, MemoryError) and not any(words in str(error) for words in _NO_MEMORY):
                 raise

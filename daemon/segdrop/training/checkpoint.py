@@ -37,7 +37,8 @@ class Progress:
     epoch_seconds: float = 0.0
     train_seconds: float = 0.0  #: steps of all finished epochs
     trained_images: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)  #: that of a warm start begins with epoch 0
+    start: dict[str, Any] | None = None  #: metrics of the model that a warm start began with, once measured
     seconds_spent: float = 0.0  #: all in all, by every process of the run
     estimated_seconds: float = 0.0  #: of the whole run, before its first step
     plan: dict[str, Any] | None = None  #: see ``budget.Plan``
@@ -129,9 +130,13 @@ def kept_path(spec: TrainingSpec, epoch: int) -> Path:
     return spec.checkpoints_dir / f"epoch-{epoch:03}.pth"
 
 
-def discard_kept(spec: TrainingSpec) -> None:
-    """Removes the weights of every epoch that an earlier attempt kept, which are no part of this run."""
+def discard_earlier(spec: TrainingSpec) -> None:
+    """Removes the weights that an earlier attempt left, its best and every epoch's: they are no part of this run.
+
+    It may have started from other weights.
+    """
     durable.remove_tree(spec.checkpoints_dir)
+    durable.remove(best_path(spec))
 
 
 def write_tensors(path: Path, content: dict[str, Any]) -> None:
@@ -177,7 +182,7 @@ def load(spec: TrainingSpec) -> Checkpoint | None:
     if content is None:
         return None
     progress = Progress(**content["progress"])
-    if progress.history and load_best(spec) is None:
+    if any(row["epoch"] for row in progress.history) and load_best(spec) is None:
         logs.get().warning("checkpoint.refused", file=BEST_NAME, reason="the best weights are missing")
         return None
     return Checkpoint(progress, content["network"], content["optimizer"], content["initialisation"], content["average"])

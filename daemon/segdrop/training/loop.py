@@ -4,13 +4,15 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from segdrop import durable, logs
+from segdrop import architectures, durable, logs
 from segdrop.child_runtime import StopFlag
 from segdrop.codes import Code
 from segdrop.dataset.cache import CacheReader
 from segdrop.errors import CorruptError, Issue, StoppedError
 from segdrop.modeling import freezing
 from segdrop.modeling.batchnorm import train_mode
+from segdrop.modeling.weights import Initialisation
+from segdrop.pretrained import Start, model_identity
 from segdrop.spec import TrainingSpec
 from segdrop.training import checkpoint, conditions, result, sanity
 from segdrop.training.checkpoint import Best
@@ -27,17 +29,22 @@ _UNKNOWN = {"loss": None, "mean_iou": None, "pixel_accuracy": None}
 CHECKPOINT_SECONDS = 600.0
 
 
-def train(spec: TrainingSpec, stop: StopFlag) -> None:
+def train(spec: TrainingSpec, stop: StopFlag, start: Start | None = None) -> None:
     """Runs a spec from its last checkpoint, or from the start, to the result.
 
-    Raises ``StoppedError`` when asked to stop, after saving a checkpoint, and ``DataError`` where a loss is not finite.
+    ``start`` is what a run that begins starts from; without it, that is found out here.
+
+    Raises ``StoppedError`` when asked to stop, after saving a checkpoint, and ``DataError`` where a loss is not finite
+    or the start is not there.
     """
     started = time.monotonic()
     with CacheReader(spec.cache_dir) as reader:
         if sanity.is_asked(spec.request):
             spec = sanity.simplify(spec, reader)
-        run = build(spec, stop, reader)
+        run = build(spec, stop, reader, start)
         checkpoint.require_room(spec.checkpoint_path, run.checkpoint_bytes)
+        if is_start_due(run):
+            validate_start(run)
         make_plan(run)
         checkpoint.require_room(spec.checkpoint_path, run.result_bytes)
         first_step_seconds = time.monotonic() - started
@@ -49,6 +56,31 @@ def train(spec: TrainingSpec, stop: StopFlag) -> None:
             run.save()
             raise
         conclude(run, first_step_seconds)
+
+
+def is_start_due(run: Run) -> bool:
+    """Whether an earlier model has yet to be validated as it is; not in a run on one image, which asks another thing.
+
+    A run is asked before its first step alone, so that one that a version without epoch 0 has begun stays as it is.
+    """
+    is_begun = run.progress.start is not None or run.steps_done > 0
+    return run.initialisation.is_warm and not is_begun and not sanity.is_asked(run.spec.request)
+
+
+def validate_start(run: Run) -> None:
+    """Validates the earlier model before the first step, as epoch 0, and saves.
+
+    It is validated as it was delivered: with its own statistics of BatchNorm, at the output stride of its own.
+    """
+    strides = architectures.ARCHITECTURES[run.spec.request.architecture].output_strides
+    stride = run.initialisation.output_stride
+    stride = stride if stride in strides else strides[0]
+    measured = evaluate(run, run.reader.index.val, stride)
+    require_finite(measured["loss"], "the validation loss of the start")
+    run.progress.start = measured
+    run.progress.history.append(_start_row(run, measured, stride))
+    logs.get().info("start.validated", earlier_job=run.initialisation.job, mean_iou=measured["mean_iou"])
+    run.save()
 
 
 def train_one_epoch(run: Run) -> None:
@@ -154,6 +186,20 @@ def record_epoch(run: Run, measured: Mapping[str, Any]) -> None:
     logs.get().info("epoch.finished", epochs=run.plan.epochs, **row)
 
 
+def _start_row(run: Run, measured: Mapping[str, Any], stride: int) -> dict[str, Any]:
+    """Returns the row of epoch 0, in which nothing was trained."""
+    known = {
+        "epoch": 0,
+        "output_stride": stride,
+        "image_size": "{}x{}".format(*run.spec.request.image_size),
+        "val_loss": measured["loss"],
+        "mean_iou": measured["mean_iou"],
+        "pixel_accuracy": measured["pixel_accuracy"],
+        "seconds": 0.0,
+    }
+    return dict.fromkeys(result.HISTORY_COLUMNS) | known
+
+
 def conclude(run: Run, first_step_seconds: float) -> None:
     """Tests the best weights once on the test split and writes them as the model; the result file is written last."""
     spec, index = run.spec, run.reader.index
@@ -165,6 +211,7 @@ def conclude(run: Run, first_step_seconds: float) -> None:
         *run.initialisation.issues,
         *freezing.refusals(spec.request, run.initialisation),
         *conditions.deviations(run.stretches),
+        *_no_better_than_start(run, best),
     )
     if sanity.is_asked(spec.request):
         issues = (
@@ -180,6 +227,7 @@ def conclude(run: Run, first_step_seconds: float) -> None:
         "initialisation": run.initialisation.description,
         "initialisation_file": run.initialisation.file_name,
         "initialisation_sha256": run.initialisation.sha256,
+        **_warm_start(run),
         "counts": {"train": len(set(index.train)), "val": len(index.val), "test": len(index.test)},
         "optimizer": run.recipe.name,
         "seed": spec.request.seed,
@@ -201,16 +249,41 @@ def conclude(run: Run, first_step_seconds: float) -> None:
     )
 
 
+def _warm_start(run: Run) -> dict[str, Any]:
+    """Returns the metrics of a start from an earlier model; nothing for any other."""
+    known = {"initialisation_job": run.initialisation.job, "start": run.progress.start}
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def _no_better_than_start(run: Run, best: Best) -> list[Issue]:
+    """Returns a warning where no epoch was better than the earlier model: equal is not better."""
+    start = run.progress.start
+    if start is None or best.metrics["mean_iou"] > start["mean_iou"]:
+        return []
+    message = (
+        f"the model of job {run.initialisation.job} has a mean IoU of {start['mean_iou']:.4f} on these validation "
+        f"images; the best epoch, {best.epoch}, which is delivered, has {best.metrics['mean_iou']:.4f}"
+    )
+    return [Issue.of(Code.TRAIN_NO_BETTER_THAN_START, message)]
+
+
 def _provenance(run: Run, issues: list[Issue]) -> result.Provenance:
     """Returns the provenance of a run: with no fingerprint, so that it answers no later job, if recipes may mix."""
     is_known = conditions.is_one_recipe(run.stretches)
     return result.Provenance(
         request=run.spec.request,
-        fingerprint=fingerprint_of(run.spec, run.initialisation.sha256) if is_known else None,
+        fingerprint=fingerprint_of(run.spec, _identity(run.initialisation)) if is_known else None,
         stretches=run.stretches,
         peak_rss_bytes=run.peak_rss_bytes,
         issues=issues,
     )
+
+
+def _identity(initialisation: Initialisation) -> str | None:
+    """Returns what tells a start from any other, as ``pretrained.Start.identity`` does before the run."""
+    if initialisation.is_warm and initialisation.sha256:
+        return model_identity(initialisation.sha256)
+    return initialisation.sha256
 
 
 def _one_class_warning(measured: dict[str, Any]) -> list[Issue]:

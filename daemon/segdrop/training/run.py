@@ -10,15 +10,19 @@ from segdrop import architectures, child_runtime, logs
 from segdrop.child_runtime import StopFlag
 from segdrop.dataset.cache import CacheReader
 from segdrop.errors import StoppedError
-from segdrop.modeling import calibration, freezing
+from segdrop.modeling import freezing
 from segdrop.modeling.architectures import Criterion, SegmentationModel, build_model
 from segdrop.modeling.averaging import Average
 from segdrop.modeling.batchnorm import keeps_statistics
-from segdrop.modeling.precision import CPU, Host, choose_device, host_name, prepare_host
+from segdrop.modeling.measurements import calibrated_host
+from segdrop.modeling.precision import CPU, Host, choose_device, prepare_host
+from segdrop.modeling.warm_start import known_validation, start_from
 from segdrop.modeling.weights import Initialisation, initialise
+from segdrop.pretrained import Start
 from segdrop.processor import has_native_bf16
 from segdrop.request import TrainRequest
 from segdrop.spec import TrainingSpec
+from segdrop.spool.kept_models import KeptModels
 from segdrop.training import checkpoint, conditions
 from segdrop.training.checkpoint import Checkpoint, Progress
 from segdrop.training.conditions import Conditions, Stretch
@@ -26,11 +30,12 @@ from segdrop.training.data import TrainingData
 from segdrop.training.loss import build_criterion, training_pixels, weigh_classes
 from segdrop.training.optim import recipes, schedule
 from segdrop.training.optim.recipes import Recipe
+from segdrop.training.question import start_of
 from segdrop.training.reporting import Reporter
 from segdrop.training.timing import phases
 from segdrop.training.timing.budget import Pace, Plan, Workload
 from segdrop.training.timing.phases import Phase
-from segdrop.training.timing.speed import Measurements, Speed
+from segdrop.training.timing.speed import Speed
 from segdrop.training.transforms import regularization_strength, transform_named
 
 
@@ -139,18 +144,26 @@ def _bytes(tensors: Iterable[torch.Tensor]) -> int:
     return sum(tensor.nelement() * tensor.element_size() for tensor in tensors)
 
 
-def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
-    """Returns a run that is ready for its next step: the first, or the one after the last checkpoint."""
+def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader, start: Start | None = None) -> Run:
+    """Returns a run that is ready for its next step: the first, or the one after the last checkpoint.
+
+    ``start`` is what a run that begins starts from; without it, that is found out here. Raises ``DataError`` where it
+    cannot be started from.
+    """
     started_at, request = time.monotonic(), spec.request
     saved = checkpoint.load(spec)
     progress = saved.progress if saved else Progress()
     before = [Stretch.from_json(stretch) for stretch in progress.stretches]
     host = _host(spec, before[-1] if before else None)
-    model, initialisation = _model(spec, saved, host)
+    model, initialisation = _model(spec, saved, host, start, reader)
     is_pretrained = initialisation.is_pretrained
     recipe = recipes.choose_recipe(request.optimizer, request.schedule, is_pretrained=is_pretrained)
     optimizer = recipes.build_optimizer(
-        model, recipe, request.weight_decay, is_pretrained=is_pretrained, precision=host.dtype
+        model,
+        recipe,
+        request.weight_decay,
+        is_pretrained=is_pretrained,
+        precision=host.dtype,
     )
     if saved:
         optimizer.load_state_dict(saved.optimizer_state)
@@ -181,15 +194,17 @@ def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader) -> Run:
     )
 
 
-def _model(spec: TrainingSpec, saved: Checkpoint | None, host: Host) -> tuple[SegmentationModel, Initialisation]:
+def _model(
+    spec: TrainingSpec, saved: Checkpoint | None, host: Host, start: Start | None, reader: CacheReader
+) -> tuple[SegmentationModel, Initialisation]:
     """Returns the model with the weights of the checkpoint, or those that the request lets it start from."""
     request = spec.request
     torch.manual_seed(request.seed)
     model = build_model(request.architecture, len(spec.classes))
     model.scale_dropout(regularization_strength(request.epochs or 1))
     if saved is None:
-        checkpoint.discard_kept(spec)
-        initialisation = initialise(model, request.architecture, request.pretrained, spec.weights_dirs)
+        checkpoint.discard_earlier(spec)
+        initialisation = _initialise(model, spec, start or start_of(spec), reader)
     else:
         initialisation = Initialisation.from_json(saved.initialisation)
         model.network.load_state_dict(saved.network_state)
@@ -197,6 +212,19 @@ def _model(spec: TrainingSpec, saved: Checkpoint | None, host: Host) -> tuple[Se
     model.to(host.device)
     freezing.freeze(model, request, initialisation)
     return model, initialisation
+
+
+def _initialise(model: SegmentationModel, spec: TrainingSpec, start: Start, reader: CacheReader) -> Initialisation:
+    """Puts the weights into the model that a run starts from, and returns what was done."""
+    models = KeptModels.at(spec.outbox_dir, spec.done_dir)
+    if start.model is None or models is None:
+        found = initialise(model, spec.request.architecture, start.pretrained, spec.weights_dirs)
+        return replace(found, issues=(*start.issues, *found.issues))
+    with models.opened(start.model) as stream:
+        found = start_from(model, spec.classes, start.model, stream)
+    validation = [reader.index.names[position] for position in reader.index.val]
+    known = known_validation(start.model.job, validation, models.trained_on(start.model))
+    return replace(found, issues=(*start.issues, *found.issues, *known))
 
 
 def _average(model: SegmentationModel, saved: Checkpoint | None) -> Average:
@@ -240,18 +268,7 @@ def _host(spec: TrainingSpec, before: Stretch | None) -> Host:
     if before and before.conditions and _can_go_on(spec, before.conditions, device):
         host = prepare_host(before.conditions.precision, spec.threads, device=device)
         return replace(host, calibration=before.calibration)
-    measurements = Measurements(spec.measurements_path)
-    host = prepare_host(
-        spec.request.precision,
-        spec.threads,
-        recall=lambda name: calibration.read(measurements.get(f"bf16, {name}")),
-        device=device,
-    )
-    if host.calibration:
-        measured = asdict(host.calibration)
-        measurements.put(f"bf16, {host_name(host.threads)}", measured)
-        logs.get().info("host.calibrated", precision=host.precision, **measured)
-    return host
+    return calibrated_host(spec.measurements_path, spec.request.precision, spec.threads, device)
 
 
 def _can_go_on(spec: TrainingSpec, before: Conditions, device: torch.device) -> bool:

@@ -188,6 +188,13 @@ class Archive:
                 break
         return found[:count]
 
+    def pieces(self, member: int) -> Iterator[bytes]:
+        """Yields a member's bytes in small pieces, unpacked but not checked, for who needs only the first of them.
+
+        Raises MemberError where that is not possible.
+        """
+        return self._unpack(member, _HEADER_STEP_BYTES)
+
     def chunks(self, member: int) -> Iterator[bytes]:
         """Yields a member's bytes, unpacked piece by piece. Raises MemberError at the first sign of damage."""
         crc = total = 0

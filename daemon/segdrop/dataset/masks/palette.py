@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 
-def colours() -> npt.NDArray[np.uint8]:
-    """Returns the colours by index: (256, 3), red, green and blue."""
-    indices = np.arange(256)
-    channels = [sum((indices >> (3 * step + channel) & 1) << (7 - step) for step in range(3)) for channel in range(3)]
+def colours(count: int = 256) -> npt.NDArray[np.uint8]:
+    """Returns the colours by index: (count, 3), red, green and blue. Its rule goes beyond the 256 of an image file."""
+    indices = np.arange(count)
+    channels = [sum((indices >> (3 * step + channel) & 1) << (7 - step) for step in range(8)) for channel in range(3)]
     return np.stack(channels, axis=-1).astype(np.uint8)
 
 

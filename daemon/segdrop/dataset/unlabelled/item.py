@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from segdrop.errors import Issue
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -21,3 +23,12 @@ class Item:
     image: npt.NDArray[np.uint8]  # (H, W, 3)
     truth: npt.NDArray[Any] | None = None  # (H, W) class ids of the dataset, where it has labels
     seconds: float | None = None  #: of a frame: its time in the video
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedItem:
+    """An image of the input that could not be read, with the issue that says why. The others go on without it."""
+
+    index: int  #: its place in the input, from 0
+    name: str
+    issue: Issue

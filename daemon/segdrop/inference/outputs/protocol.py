@@ -6,11 +6,12 @@ Memory does not grow with the number of images: what ``finish`` needs of an imag
 they come back to it one after the other.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from segdrop.errors import Issue
 from segdrop.inference.prediction import ImageRecord, Prediction
 
 Colour = tuple[int, int, int]
@@ -29,6 +30,17 @@ class Setting:
     model_sha256: str
     background: int | None = None  #: class id that is no object (annotation formats leave it out), where one is known
     overlay_alpha: float = 0.5
+    excluded: tuple[str, ...] = ()  #: classes of the model whose pixels are left out, by the request's ``class_map``
+
+    @property
+    def scratch(self) -> Path:
+        """Folder beside the result, for what outputs need until all are finished; the caller removes it then."""
+        return scratch_of(self.folder)
+
+
+def scratch_of(folder: Path) -> Path:
+    """Returns the folder beside a result, see :attr:`Setting.scratch`."""
+    return folder.with_name(f"{folder.name}.scratch")
 
 
 class Output(Protocol):
@@ -39,5 +51,5 @@ class Output(Protocol):
     def write(self, prediction: Prediction) -> Any | None:  # noqa: ANN401  (JSON values)
         """Writes the files of one image, and returns what :meth:`finish` needs of it."""
 
-    def finish(self, records: Records) -> None:
-        """Writes what concerns all images together."""
+    def finish(self, records: Records) -> Sequence[Issue] | None:
+        """Writes what concerns all images together, and returns what there is to say of that, if anything."""

@@ -59,6 +59,11 @@ class DeepLabV3(SegmentationModel):
         """The four stages of the ResNet, the stem being part of the first."""
         return [[self.network.get_submodule(name) for name in stage] for stage in _STAGES]
 
+    @property
+    def class_tensors(self) -> frozenset[str]:
+        """Weights and biases of the last convolution of both heads."""
+        return frozenset(name for name in self.network.state_dict() if name.startswith(_LAST_CONVOLUTIONS))
+
     def set_output_stride(self, stride: int) -> None:
         """Switches to 8, as built and published, or 16: the deepest features at half the resolution, half atrous rates.
 
@@ -72,7 +77,11 @@ class DeepLabV3(SegmentationModel):
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns the logits of the main head, (N, C, H, W) float32, of images (N, 3, H, W)."""
-        return upsampled(self._logits("classifier", self.encoder(images)["out"]), images.shape[-2:])
+        return upsampled(self.class_logits(images), images.shape[-2:])
+
+    def class_logits(self, images: Tensor) -> Tensor:
+        """Returns the logits of the main head, (N, C, h, w) float32, as small as the features."""
+        return self._logits("classifier", self.encoder(images)["out"])
 
     def forward_heads(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the logits of the main and the auxiliary head, (N, C, h, w) float32, as small as the features."""

@@ -57,6 +57,11 @@ class SegmentationModel(nn.Module, ABC):
     def stages(self) -> Sequence[Sequence[nn.Module]]:
         """The modules of the encoder by stage, in the order of the forward pass. The first ones can be frozen."""
 
+    @property
+    @abstractmethod
+    def class_tensors(self) -> frozenset[str]:
+        """Names of the network's tensors that have a row for each class: those of the layers that give the logits."""
+
     @abstractmethod
     def set_output_stride(self, stride: int) -> None:
         """Switches to one of the ``output_strides`` of the catalog, which changes no weight."""
@@ -68,6 +73,10 @@ class SegmentationModel(nn.Module, ABC):
     @abstractmethod
     def forward_heads(self, images: Tensor) -> tuple[Tensor, ...]:
         """Returns the logits of each head, the main one first: (N, C, h, w) float32, as small as they are computed."""
+
+    def class_logits(self, images: Tensor) -> Tensor:
+        """Returns the logits of the main head alone, (N, C, h, w) float32, as small as they are computed."""
+        return self.forward_heads(images)[0]
 
     @abstractmethod
     def read_weights(self, given: Mapping[str, Tensor]) -> ForeignWeights:

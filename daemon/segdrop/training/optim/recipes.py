@@ -71,7 +71,10 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """Returns the optimizer of a recipe for the trained parameters of a model.
 
-    ``precision`` is that of Muon's matrix products; a pretrained encoder learns at a share of the heads' rate.
+    ``precision`` is that of Muon's matrix products; a pretrained encoder learns at a share of the heads' rate. So does
+    that of an earlier model: with its heads at that share too, it came less far. DeepLabV3, 64-pixel CamVid, 40 images,
+    then 5 epochs on 80 (AdamW, one seed): mean IoU 0.292 at the start became 0.324, and 0.309 with all of it slower;
+    neither was below the start after any epoch.
     """
     decay = recipe.weight_decay if decay == "auto" else decay
     parts = [(model.network, 1.0)]

@@ -1,12 +1,16 @@
 """What the predictor needs of a model, whatever it was made with: ours, Hugging Face's, ONNX's or torchvision's."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from segdrop.errors import Issue
 from segdrop.request import ImageSize
+
+Colour = tuple[int, int, int]
 
 
 class Segmenter(Protocol):
@@ -17,7 +21,7 @@ class Segmenter(Protocol):
         """Names of the classes, by class id."""
 
     @property
-    def colours(self) -> tuple[tuple[int, int, int], ...] | None:
+    def colours(self) -> tuple[Colour, ...] | None:
         """Colours of the classes, by class id, where the model brings its own; else those of PASCAL VOC serve."""
 
     @property
@@ -33,3 +37,12 @@ class Segmenter(Protocol):
 
         Softmax over C gives the probability of each class.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model that is ready to predict, and what the record of the job says about it."""
+
+    segmenter: Segmenter
+    sha256: str
+    issues: tuple[Issue, ...] = ()  #: what had to be assumed (``model.assumed``)
