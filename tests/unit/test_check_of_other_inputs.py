@@ -1,11 +1,13 @@
 """The checks of an image, a video or a JSON file of images: its request, and every byte of it once."""
 
 import hashlib
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from builders.specs import check_spec, limits
 from segdrop.codes import Code
@@ -17,7 +19,16 @@ from segdrop.request import PredictRequest
 from segdrop.settings import LimitSettings, Settings
 from segdrop.spec import CheckSpec, QuickCheckItem, QuickCheckSpec
 
-PREDICT = {"task": "predict", "model": "street"}
+PREDICT = {"task": "predict", "model": "previous"}  # which one that is, is found out later
+
+
+def photograph() -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8), (200, 10, 10)).save(stream, "JPEG")
+    return stream.getvalue()
+
+
+PHOTO = photograph()
 
 
 def checked(
@@ -40,10 +51,10 @@ def test_a_request_for_a_prediction_is_accepted(tmp_path: Path) -> None:
     found = checked(tmp_path, PREDICT | {"priority": 3})
     assert found.issues == []
     assert isinstance(found.request, PredictRequest)
-    assert (found.request.model, found.request.priority, found.cache_bytes) == ("street", 3, 0)
+    assert (found.request.model, found.request.priority, found.cache_bytes) == ("previous", 3, 0)
 
 
-@pytest.mark.parametrize("request_", [None, {}, {"task": "train"}, {"task": "evaluate", "model": "street"}])
+@pytest.mark.parametrize("request_", [None, {}, {"task": "train"}, PREDICT | {"task": "evaluate"}])
 def test_any_other_task_is_refused_and_the_fix_says_what_to_write(
     tmp_path: Path, request_: dict[str, Any] | None
 ) -> None:
@@ -66,27 +77,29 @@ def test_any_other_task_is_refused_and_the_fix_says_what_to_write(
 def test_what_is_wrong_with_the_request_is_told_as_with_a_zip(
     tmp_path: Path, request_: dict[str, Any] | bytes, code: Code
 ) -> None:
-    found = checked(tmp_path, request_, default_model="street")
+    found = checked(tmp_path, request_, default_model="previous")
     assert (found.request, codes(found)) == (None, [code])
 
 
 def test_the_operators_model_serves_where_there_is_no_request_or_none_in_it(tmp_path: Path) -> None:
     for request in (None, {"task": "predict"}):
-        found = checked(tmp_path, request, default_model="street", level=2, task="train", tile=512)
+        found = checked(tmp_path, request, default_model="previous", level=2, task="train", tile=512)
         assert isinstance(found.request, PredictRequest)
-        assert (found.request.model, found.request.tile) == ("street", 512)
-    assert checked(tmp_path, {"task": "predict", "model": "night"}, default_model="street").request.model == "night"
+        assert (found.request.model, found.request.tile) == ("previous", 512)
+    found = checked(tmp_path, {"task": "predict", "model": "night"}, default_model="previous")
+    assert codes(found) == [Code.MODEL_NOT_FOUND]
+    assert "'night'" in found.issues[0].message
 
 
 def other_spec(tmp_path: Path, **changes: Any) -> CheckSpec:
     path = tmp_path / "street.jpg"
-    path.write_bytes(b"photo" * 1000)
+    path.write_bytes(PHOTO)
     return check_spec(path, PREDICT).model_copy(update={"kind": InputKind.IMAGE} | changes)
 
 
 def test_the_full_check_reads_every_byte_and_has_no_dataset(tmp_path: Path) -> None:
     report = full_check.check_other(other_spec(tmp_path), [])
-    assert (report.input_sha256, report.input_bytes) == (hashlib.sha256(b"photo" * 1000).hexdigest(), 5000)
+    assert (report.input_sha256, report.input_bytes) == (hashlib.sha256(PHOTO).hexdigest(), len(PHOTO))
     assert isinstance(report.request, PredictRequest)
     assert (report.changed_while_read, report.dataset, report.issues) == (False, None, [])
 
@@ -103,8 +116,7 @@ class Writer:
         return False
 
 
-def test_a_writer_that_still_has_it_open_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(full_check, "_BLOCK_BYTES", 5000)
+def test_a_writer_that_still_has_it_open_is_noticed(tmp_path: Path) -> None:
     spec = other_spec(tmp_path)
     read = iter([Writer(spec.archive)])
     stop = type("Once", (), {"__bool__": lambda _: bool(next(read, False))})()
