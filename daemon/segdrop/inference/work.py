@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from segdrop import durable, logs
 from segdrop.answers import ModelSummary, Scores
 from segdrop.child_runtime import StopFlag
@@ -23,8 +21,9 @@ from segdrop.inference.decoding import Decoder
 from segdrop.inference.evaluation import PART, Evaluation
 from segdrop.inference.journal import Journal
 from segdrop.inference.outputs import catalog
+from segdrop.inference.outputs.measures import record_of
 from segdrop.inference.outputs.protocol import Output, Setting, scratch_of
-from segdrop.inference.prediction import ImageRecord, Prediction, SkippedRecord
+from segdrop.inference.prediction import Prediction, SkippedRecord
 from segdrop.inference.predictor import Predictor
 from segdrop.inference.reporting import Reporter
 from segdrop.input_kinds import InputKind
@@ -151,7 +150,7 @@ class Work:
         measured = {PART: self.evaluation.measure(prediction)} if self.evaluation else {}
         answered = self._answered(prediction)
         parts = {output.name: part for output in self.outputs if (part := output.write(answered)) is not None}
-        self.journal.append(_record(answered, parts | measured))
+        self.journal.append(record_of(answered, parts | measured))
         self._require_room()
         if not self.first_image_seconds:
             self.first_image_seconds = time.monotonic() - self.started_at
@@ -192,25 +191,6 @@ def too_large(found_bytes: int, most_bytes: int) -> Issue:
 def folder_bytes(folder: Path) -> int:
     """Returns the size of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _record(prediction: Prediction, parts: dict[str, object]) -> ImageRecord:
-    item, class_ids = prediction.item, prediction.class_ids
-    ids, counts = np.unique(class_ids, return_counts=True)
-    height, width = class_ids.shape
-    return ImageRecord(
-        index=item.index,
-        name=item.name,
-        stem=item.stem,
-        height=height,
-        width=width,
-        seconds=item.seconds,
-        pixels=dict(zip(ids.tolist(), counts.tolist(), strict=True)),
-        mean_confidence=round(float(prediction.confidence.mean()) / 255, 6),
-        doubt=round(prediction.doubt, 6),
-        descriptor=prediction.descriptor,
-        parts=parts,
-    )
 
 
 def build(spec: InferenceSpec, stop: StopFlag, model: Model, stack: ExitStack) -> Work:
