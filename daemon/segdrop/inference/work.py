@@ -1,6 +1,7 @@
 """A prediction or an evaluation with all that it works with: the model, the outputs, the journal."""
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -113,6 +114,7 @@ class Work:
     decoder: Decoder
     reporter: Reporter
     output_names: list[str]
+    skipped: deque[SkippedItem] = field(default_factory=deque)  #: decoded ahead, and not noted yet
     written_bytes: int = 0
     next_look: int = 0  #: number of images from which on the size of the result is looked at again
     started_at: float = field(default_factory=time.monotonic)
@@ -122,7 +124,9 @@ class Work:
         """Predicts every image that is not done yet. Raises ``StoppedError`` when asked to stop."""
         predictor = Predictor(self.model.loaded.segmenter, tile=self.spec.request.tile, tta=self.spec.request.tta)
         for prediction in predictor.predictions(self._images()):
+            self._note_skipped(before=prediction.item.index)
             self._write(prediction)
+        self._note_skipped()
 
     def _images(self) -> Iterator[Item]:
         """Yields the images that can be read; the others are noted."""
@@ -134,21 +138,26 @@ class Work:
             if limit is not None and item.index >= limit:
                 return
             if isinstance(item, SkippedItem):
-                self._skip(item)
+                self.skipped.append(item)
             else:
                 yield item
 
-    def _skip(self, item: SkippedItem) -> None:
-        logs.get().warning("image.skipped", file=item.name, **item.issue.to_json())
-        self.journal.append(SkippedRecord(index=item.index, name=item.name, issue=item.issue))
-        self.reporter.image_done()
+    def _note_skipped(self, before: int | None = None) -> None:
+        """Notes the images that are left out, in their place: the journal tells of an image when all before it are
+        done, and decoding is ahead of that.
+        """
+        while self.skipped and (before is None or self.skipped[0].index < before):
+            item = self.skipped.popleft()
+            logs.get().warning("image.skipped", file=item.name, **item.issue.to_json())
+            self.journal.append(SkippedRecord(index=item.index, name=item.name, issue=item.issue))
+            self.reporter.image_done()
 
     def _write(self, prediction: Prediction) -> None:
         if self.stop:
             self.journal.sync()
             raise StoppedError
-        measured = {PART: self.evaluation.measure(prediction)} if self.evaluation else {}
         answered = self._answered(prediction)
+        measured = {PART: self.evaluation.measure(answered)} if self.evaluation else {}
         parts = {output.name: part for output in self.outputs if (part := output.write(answered)) is not None}
         self.journal.append(record_of(answered, parts | measured))
         self._require_room()
