@@ -1,10 +1,9 @@
-"""Prediction: the bare model beside torchvision's, the whole way of many JPEGs beside the bare model, and its memory."""
+"""Prediction: the bare model beside torchvision's, many JPEGs beside the bare model, and memory over a video."""
 
 import io
-import multiprocessing
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +14,25 @@ from PIL import Image
 from bench.apart import Apart
 from bench.interleaved import Comparison, compare
 from bench.naive import build_network
+from builders.archives import write_zip
 from builders.segmenters import ToySegmenter, by_colour
+from builders.specs import limits
 from segdrop.architectures import DEEPLABV3_RESNET50
 from segdrop.dataset.unlabelled.item import Item
 from segdrop.inference import pipeline
+from segdrop.inference.decoding import Decoder
 from segdrop.inference.prediction import Prediction
 from segdrop.inference.predictor import Predictor
+from segdrop.input_kinds import InputKind
 from segdrop.modeling.architectures import build_model
 from segdrop.modeling.folding import inference_copy
 from segdrop.modeling.precision import prepare_host
 from segdrop.modeling.segmenters.network import NetworkSegmenter
 from segdrop.modeling.segmenters.preprocessing import Preprocessing, normalised
 from segdrop.request import ImageSize
+from segdrop.spec import DecodeOrder
 
-SIDE, CLASSES, BATCH = 256, 12, 8
+SIDE, CLASSES, BATCH, JPEGS = 256, 12, 8, 64
 #: of the model, of the whole way, and of the video
 BARE_IMAGES, IMAGES, FRAMES = 16, 500, 18_000
 ROUNDS = 5
@@ -48,7 +52,7 @@ class Contenders:
         self._segmenter = NetworkSegmenter(fast, host, how, tuple(str(number) for number in range(CLASSES)))
         self._theirs = build_network(CLASSES).eval()
         self._folder = folder
-        self._jpegs = jpegs(64)
+        self._jpegs = jpegs(JPEGS)
         self._batches = np.stack([decoded(jpeg) for jpeg in self._jpegs[:BATCH]])
         self._normal = torch.from_numpy(self._batches).permute(0, 3, 1, 2).float().div(255).contiguous()
         torch.use_deterministic_algorithms(mode=False)  # the reference is as torchvision's users have it
@@ -65,45 +69,20 @@ class Contenders:
                 self._theirs(self._normal)
 
     def whole_way(self, images: int) -> None:
-        """From JPEGs to PNGs of masks on the disk."""
-        predictor = Predictor(self._segmenter)
-        with decoding([self._jpegs[number % len(self._jpegs)] for number in range(images)]) as items:
-            for _ in pipeline.run(items, predictor, self._write):
-                pass
+        """From a ZIP of JPEGs to PNGs of class ids and of confidences on the disk."""
+        archive = self._folder / f"{images}.zip"
+        if not archive.exists():
+            write_zip(archive, {f"{n:05}.jpg": self._jpegs[n % JPEGS] for n in range(images)}, zipfile.ZIP_STORED)
+        kind = InputKind.ARCHIVE
+        order = DecodeOrder(job=None, input_path=archive, name=archive.name, kind=kind, limits=limits())
+        with Decoder(order, self._folder / "decoding", self._folder / "decoding.log") as decoder:
+            written = sum(1 for _ in pipeline.run(decoder, Predictor(self._segmenter), self._write))
+        if written != images:
+            raise RuntimeError(f"{written} of {images} images were predicted")
 
     def _write(self, prediction: Prediction) -> None:
-        Image.fromarray(prediction.class_ids.astype(np.uint8)).save(self._folder / f"{prediction.item.index % 64}.png")
-        Image.fromarray(prediction.confidence).save(self._folder / f"{prediction.item.index % 64}.confidence.png")
-
-
-class decoding:  # noqa: N801  (used as a function is)
-    """Items of JPEGs that another process decodes, a few ahead."""
-
-    def __init__(self, contents: list[bytes]) -> None:
-        spawn = multiprocessing.get_context("spawn")
-        self._images, theirs = spawn.Pipe(duplex=False)
-        self._process = spawn.Process(target=_decode_all, args=(theirs, contents), daemon=True)
-        self._process.start()
-        theirs.close()
-
-    def __enter__(self) -> Iterator[Item]:
-        return self._items()
-
-    def __exit__(self, *_: object) -> None:
-        self._images.close()
-        self._process.join()
-
-    def _items(self) -> Iterator[Item]:
-        index = 0
-        while (image := self._images.recv()) is not None:
-            yield Item(index, f"{index}.jpg", str(index), image)
-            index += 1
-
-
-def _decode_all(images: Connection, contents: list[bytes]) -> None:
-    for content in contents:
-        images.send(decoded(content))
-    images.send(None)
+        for name, values in (("mask", prediction.class_ids.astype(np.uint8)), ("confidence", prediction.confidence)):
+            Image.fromarray(values).save(self._folder / f"{prediction.item.index % JPEGS}.{name}.png")
 
 
 def decoded(jpeg: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -124,7 +103,7 @@ def jpegs(count: int) -> list[bytes]:
 
 
 def rows(folder: Path, images: int = IMAGES, rounds: int = ROUNDS) -> Iterator[Comparison]:
-    """Each in turn with its reference. The second one's ratio is the share of the bare model's images/s that is left."""
+    """Each in turn with its reference. The second ratio is the share of the bare model's images/s that is left."""
     with Apart(Contenders, folder) as contenders:
 
         def work(method: str, count: int) -> Callable[[], object]:
@@ -138,7 +117,7 @@ def rows(folder: Path, images: int = IMAGES, rounds: int = ROUNDS) -> Iterator[C
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Peak memory of a process that predicts the frames of a video, with a model that has none of its own to speak of."""
+    """Memory of a process that predicts the frames of a video, with a model that has none to speak of."""
 
     frames: int
     first_frames: int

@@ -9,18 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segdrop.spec import Limits
+from segdrop.settings import LimitSettings
 
-LIMITS = Limits(
-    max_archive_bytes=1 << 28,
-    max_extracted_bytes=1 << 28,
-    max_member_bytes=1 << 28,
-    max_entries=1_000,
-    max_ratio=200,
-    max_image_pixels=10**8,
-    check_memory_bytes=1 << 32,
-    check_cpu_seconds=100,
-)
+LIMITS = LimitSettings().for_child()
 CLASSES = ["sky", "road", "tree"]
 _SWIN = {"embed_dim": 8, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 1, 1], "window_size": 2, "image_size": 32}
 _STAGES = ["stage1", "stage2", "stage3", "stage4"]

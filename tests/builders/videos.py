@@ -13,7 +13,7 @@ RATE = 25
 def picture(number: int, size: tuple[int, int] = (48, 64)) -> np.ndarray:
     """A frame (height, width, 3) that knows its number by its grey, with red at the top left."""
     height, width = size
-    pixels = np.full((height, width, 3), 40 + 9 * number, np.uint8)
+    pixels = np.full((height, width, 3), (40 + 9 * number) % 256, np.uint8)
     pixels[: height // 4, : width // 4] = (255, 0, 0)
     return pixels
 

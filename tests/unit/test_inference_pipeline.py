@@ -39,7 +39,7 @@ def test_results_are_in_the_order_of_the_images_though_a_later_one_is_written_fi
             second_is_written.set()
         return prediction.item.index
 
-    assert list(pipeline.run(items(5), predictor(), write)) == [0, 1, 2, 3, 4]
+    assert list(pipeline.run(items(5), predictor(), write, writers=2)) == [0, 1, 2, 3, 4]
 
 
 def test_images_are_predicted_while_earlier_ones_are_written() -> None:
@@ -60,7 +60,7 @@ def test_images_are_predicted_while_earlier_ones_are_written() -> None:
 
 def test_one_writer_writes_in_the_order_of_the_images() -> None:
     written: list[int] = []
-    list(pipeline.run(items(30), predictor(), lambda prediction: written.append(index_of(prediction)), writers=1))
+    list(pipeline.run(items(30), predictor(), lambda prediction: written.append(index_of(prediction))))
     assert written == list(range(30))
 
 
@@ -119,7 +119,7 @@ def test_an_exception_of_writing_comes_in_the_place_of_its_image() -> None:
             raise OSError(28, "no space left")
         return prediction.item.index
 
-    results = pipeline.run(items(20), predictor(), write, writers=1)
+    results = pipeline.run(items(20), predictor(), write)
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(OSError, match="no space"):
         next(results)
@@ -134,7 +134,7 @@ def test_nothing_is_written_any_more_once_the_results_are_closed() -> None:
             begun.append(prediction.item.index)
             return prediction.item.index
 
-    results = pipeline.run(items(200), predictor(), write)
+    results = pipeline.run(items(200), predictor(), write, writers=2)
     next(results)
     results.close()
     with running:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from typer.testing import CliRunner
 
 from builders.predicting_models import Evil, onnx_model, with_external_weights, write_model_pth, write_onnx
+from segdrop.cli.commands import app
 from segdrop.codes import Code
 from segdrop.errors import DataError, Issue
 from segdrop.model_files import catalogue, description, hashing, onnx_messages, pickled_tensors
@@ -400,3 +402,29 @@ def test_the_list_in_the_outbox_is_written_when_it_changes_only(layout: RootLayo
     read = catalogue.ModelsFile.load(layout.models_file)
     assert [entry.name for entry in read.models] == ["a.onnx"]
     assert str(layout.root) not in layout.models_file.read_text()
+
+
+# the command
+
+
+def listed(layout: RootLayout, *options: str) -> str:
+    result = CliRunner().invoke(app, ["models", "--root", str(layout.root), *options], catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def test_the_command_lists_models_with_what_they_need(layout: RootLayout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _package: None)
+    write_onnx(layout.models / "graph.onnx", onnx_model(shape=(1, 3, 64, 96)))
+    (layout.models / "old.h5").write_bytes(b"")
+    text = listed(layout)
+    assert "64 x 96" in text
+    assert "pip install 'segdrop[onnx]'" in text
+    assert "old.h5 is a Keras model" in text
+
+
+def test_the_command_hashes_where_it_is_asked_to(layout: RootLayout) -> None:
+    path = write_model_pth(layout.models / "ours.pth", nn.Linear(1, 1))
+    hashes = [json.loads(listed(layout, "--json", *option))["models"][0]["sha256"] for option in ([], ["--hash"])]
+    assert hashes == [None, _sha256(path)]

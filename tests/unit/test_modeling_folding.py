@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from builders.networks import TinyModel, tiny_network
-from segdrop.architectures import DEEPLABV3_RESNET50
 from segdrop.modeling import folding
 from segdrop.modeling.architectures import SegmentationModel, build_model
 from segdrop.modeling.folding import FoldedConvolution, Shape, can_pack, inference_copy
@@ -161,11 +160,14 @@ def test_output_sides_are_those_of_torch() -> None:
         assert shape.output_sides(torch.Size((17, 22))) == tuple(output.shape[2:])
 
 
-@pytest.mark.parametrize("stride", DEEPLABV3_RESNET50.output_strides)
-def test_deeplabv3_is_the_same_at_each_output_stride(stride: int) -> None:
-    with torch.random.fork_rng():
-        model = trained(build_model("deeplabv3_resnet50", 5))
-    model.set_output_stride(stride)
+def test_deeplabv3_is_the_same_at_the_coarser_output_stride() -> None:
+    """At the finer one, every architecture is compared with the tests of segmenters."""
+    with torch.device("meta"):  # to draw weights as for a training takes a second
+        model = build_model("deeplabv3_resnet50", 5)
+    model.to_empty(device="cpu")
+    for parameter in model.parameters():
+        parameter.data.normal_(0, max(1, parameter[0].numel()) ** -0.5)
+    trained(model).set_output_stride(16)
     images = torch.randn(1, 3, 64, 96)
     with torch.inference_mode():
         expected = logits(model, images)

@@ -127,7 +127,8 @@ def check_archive(
     # a damaged file that the layout or the request needs is no matter of single pairs
     skip_bad &= all(issue.code != _DAMAGED for issue in found.issues)
     verification = archive.verify(progress.step)
-    if verification.issues:
+    # of images to predict, decoding tells which are damaged: the others are predicted all the same
+    if verification.issues and not isinstance(found.request, PredictRequest):
         found.issues = [*(issue for issue in found.issues if issue.code != _DAMAGED), *verification.issues]
     interpretation = None
     if not verification.changed and samples:

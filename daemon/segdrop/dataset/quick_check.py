@@ -19,6 +19,7 @@ from segdrop.dataset.class_names import ClassNames
 from segdrop.dataset.classes.mapping import unknown_preset
 from segdrop.dataset.samples import LabelledSample, Reading, is_image, labelled
 from segdrop.dataset.split import copies, division
+from segdrop.dataset.unlabelled.names import named_images
 from segdrop.errors import DataError, Issue, has_fault
 from segdrop.model_files import resolving
 from segdrop.request import DatasetRequest, EvaluateRequest, PredictRequest, Request, TrainRequest
@@ -102,7 +103,7 @@ def check(archive: Archive, sources: RequestSources, most_read_bytes: int | None
     if not archive.is_safe:
         return found
     if isinstance(found.request, PredictRequest):
-        found.issues += _without_images(archive)
+        found.issues += named_images(archive)
         return found
     try:
         found.reading = layouts.read(tree, found.dataset_request.format if found.dataset_request else "auto")
@@ -256,12 +257,6 @@ def _model_issues(request: PredictRequest | EvaluateRequest, sources: RequestSou
     except DataError as error:
         return error.issues
     return []
-
-
-def _without_images(archive: Archive) -> list[Issue]:
-    if any(map(is_image, archive.names)):
-        return []
-    return [Issue.of(Code.INPUT_NO_IMAGES, "there is no image in the ZIP, by the names of its files")]
 
 
 def _preset_issues(request: Request) -> list[Issue]:

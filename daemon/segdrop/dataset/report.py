@@ -126,7 +126,6 @@ class CheckReport(_Report):
     dataset: DatasetSummary | None
     contents: InputSurvey | None = None  #: of an input without labels, to be predicted
     understood: Understood | None = None
-    survey: InputSurvey | None = None  #: of an input that is to be predicted
     peak_rss_bytes: int
     seconds: float
     fingerprint: str | None = None  #: of a result that answers this; ``None`` where none can

@@ -1,8 +1,8 @@
 """Decoding, prediction and writing at the same time, for any number of images in the same memory.
 
 Images are decoded ahead by the process that they come from, the model predicts in the thread that asks for results, and
-a few other threads write: what makes PNGs, JPEGs and resized images leaves Python's lock alone. Results come in the
-order of the input, each when all of its files are written, so that a journal can tell of them one after the other.
+another one writes: torch and Pillow's encoders let go of Python's lock. Results come in the order of the input, each
+when all of its files are written, so that a journal can tell of them one after the other.
 """
 
 from collections import deque
@@ -27,12 +27,13 @@ def run(
     predictor: Predictor,
     write: Callable[[Prediction], Written],
     *,
-    writers: int = 2,
+    writers: int = 1,
 ) -> Iterator[Written | SkippedItem]:
     """Yields what ``write`` returns of each image's prediction, in the order of the images.
 
     ``items`` are asked for in the thread of the caller, and skipped ones come back in their place. ``write`` is called
-    in other threads, for ``writers`` images at once; with one, it is called in the order of the images.
+    in another thread, in the order of the images. With more ``writers`` it is called for so many images at once, which
+    outputs have to allow: a video is written frame after frame.
 
     An exception of ``items`` or of the predictor is raised after the results of all images before it that were
     predicted. One of ``write`` is raised in the place of its image's result. When the iterator is closed, or an

@@ -48,8 +48,6 @@ def conclude(job: Work, host: Host) -> None:
     if not images:
         raise DataError(_unreadable(job))
     issues = [issue for output in job.outputs for issue in output.finish(journal.records) or ()]
-    scratch = spec.outputs_dir.with_name(f"{spec.outputs_dir.name}.scratch")
-    shutil.rmtree(scratch, ignore_errors=True)
     journal.sync()
     if (size := work.folder_bytes(spec.outputs_dir)) > spec.limits.max_output_bytes:
         raise DataError([work.too_large(size, spec.limits.max_output_bytes)])
@@ -77,6 +75,8 @@ def conclude(job: Work, host: Host) -> None:
         **_metrics(job),
     )
     durable.write_json(spec.result_path, answer.to_json())
+    # not before: who goes on after a crash finishes the outputs again, from what is there
+    shutil.rmtree(spec.outputs_dir.with_name(f"{spec.outputs_dir.name}.scratch"), ignore_errors=True)
 
 
 def _metrics(job: Work) -> dict[str, EvaluationMetrics]:

@@ -163,7 +163,6 @@ def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader, start: Start 
         recipe,
         request.weight_decay,
         is_pretrained=is_pretrained,
-        is_warm=initialisation.is_warm,
         precision=host.dtype,
     )
     if saved:

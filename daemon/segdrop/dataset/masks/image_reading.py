@@ -79,6 +79,12 @@ def view(content: bytes) -> View:
     return View(stored.stored_size, orientation)
 
 
+def num_pixels(content: bytes) -> int:
+    """Returns the pixels of an image that :func:`read_whole` reads, from its header. Raises DecodeError."""
+    with decode.guarded(content), Image.open(io.BytesIO(content), formats=decode.further_formats(content)) as image:
+        return image.width * image.height
+
+
 def read_image(
     content: bytes,
     size: tuple[int, int] | None = None,

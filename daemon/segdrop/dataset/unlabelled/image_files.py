@@ -12,7 +12,7 @@ from segdrop.dataset.image_tally import ImageTally
 from segdrop.dataset.masks import decode, image_reading
 from segdrop.dataset.masks.deep_values import DeepRange
 from segdrop.dataset.unlabelled.item import Item, SkippedItem
-from segdrop.dataset.unlabelled.names import image_members, other_files
+from segdrop.dataset.unlabelled.names import image_members
 from segdrop.dataset.unlabelled.source import Begin, untold
 from segdrop.dataset.unlabelled.stems import readable, stems
 from segdrop.errors import DataError, Issue
@@ -68,7 +68,7 @@ class ImageArchive:
         decode.configure(limits.max_image_pixels)
         self._archive, self._deep_range, self._tally = Archive(path, limits), deep_range, ImageTally()
         try:
-            self._members, self._others = image_members(self._archive)
+            self._members, _ = image_members(self._archive)
         except DataError:
             self._archive.__exit__(None, None, None)
             raise
@@ -104,8 +104,8 @@ class ImageArchive:
         return Item(index, name, stem, pixels)
 
     def issues(self) -> list[Issue]:
-        """Returns what was not read: other files, and bands, pages and transparency of the images."""
-        return [*other_files(self._others), *self._tally.issues()]
+        """Returns what was not read as it stands: bands, pages, transparency."""
+        return self._tally.issues()
 
 
 def whole_file(path: Path, name: str, most_bytes: int) -> bytes:

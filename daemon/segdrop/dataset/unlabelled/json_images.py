@@ -51,7 +51,7 @@ class JsonImages:
         self.sizes = outline.sizes  #: pixels of each image by its header, 0 where none is known
         self.count = len(outline.sizes)
         self.names = labels(outline.names, self.count)
-        self._issues = outline.issues(self._file_name)
+        self.form_issues = outline.issues(self._file_name)  #: about names and keys
 
     def __enter__(self) -> Self:
         return self
@@ -122,8 +122,8 @@ class JsonImages:
         return SkippedItem(index, name, issue)
 
     def issues(self) -> list[Issue]:
-        """Returns what there is to say of names and keys, and what of the images was not read as it stands."""
-        return [*self._issues, *self._tally.issues()]
+        """Returns what of the images was not read as it stands: bands, pages, transparency."""
+        return self._tally.issues()
 
 
 class _TooManyError(Exception):

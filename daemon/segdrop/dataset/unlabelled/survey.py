@@ -3,12 +3,11 @@
 It runs in the child of the check, under its limits, because it opens untrusted bytes.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from segdrop.dataset.archive import image_headers
 from segdrop.dataset.archive.source import Archive, MemberError
-from segdrop.dataset.masks import heic
+from segdrop.dataset.masks import decode, image_reading
 from segdrop.dataset.report import InputSurvey
 from segdrop.dataset.unlabelled.image_files import ImageFile
 from segdrop.dataset.unlabelled.json_images import JsonImages
@@ -21,15 +20,13 @@ from segdrop.spec import Limits
 _CHANNELS = 3
 #: which values of more than 8 bits become black and white is the model's matter; here any will do
 _ANY_RANGE = (0.0, 1.0)
-_HEIC_HEADER_BYTES = 1 << 16
-#: ISO/IEC 23008-12, 6.5.3: the property that holds width and height of a picture, or of a tile of it
-_HEIC_EXTENT = b"ispe\0\0\0\0"
 
 
 def survey(path: Path, name: str, kind: InputKind, limits: Limits) -> InputSurvey:
     """Returns what an input of a kind without labels promises; what is wrong with it is in ``issues``.
 
     An image by itself, a video's first frame and the form of a JSON are read; of the images in a ZIP the headers are.
+    What decoding shows besides, each source says itself, at its end.
     Raises OSError where the file cannot be read now.
     """
     try:
@@ -58,11 +55,11 @@ def _of_image(path: Path, name: str, limits: Limits) -> InputSurvey:
             largest_pixels=height * width,
             width=width,
             height=height,
-            issues=tuple(source.issues()),
         )
 
 
 def _of_archive(path: Path, limits: Limits) -> InputSurvey:
+    decode.configure(limits.max_image_pixels)
     with Archive(path, limits) as archive:
         members, others = image_members(archive)
         sizes = [_pixels(archive, member) for member in members]
@@ -78,22 +75,10 @@ def _of_archive(path: Path, limits: Limits) -> InputSurvey:
 def _pixels(archive: Archive, member: int) -> int:
     """Returns the pixels of an image by its header; 0 where it has none that is known: it will not be decoded."""
     try:
-        head = next(archive.pieces(member), b"")
-        if heic.is_heic(head):
-            return _heic_pixels(archive.head(member, _HEIC_HEADER_BYTES))
         extent = image_headers.extent(archive.pieces(member))
-    except MemberError:
+        return extent.num_pixels if extent is not None else image_reading.num_pixels(archive.read(member))
+    except (MemberError, decode.DecodeError):
         return 0
-    return extent.num_pixels if extent else 0
-
-
-def _heic_pixels(head: bytes) -> int:
-    return max(_heic_extents(head), default=0)
-
-
-def _heic_extents(head: bytes) -> Iterator[int]:
-    for part in head.split(_HEIC_EXTENT)[1:]:
-        yield int.from_bytes(part[:4], "big") * int.from_bytes(part[4:8], "big")
 
 
 def _of_json(path: Path, name: str, limits: Limits) -> InputSurvey:
@@ -103,7 +88,7 @@ def _of_json(path: Path, name: str, limits: Limits) -> InputSurvey:
             count=source.count,
             decoded_bytes=_CHANNELS * sum(source.sizes),
             largest_pixels=max(source.sizes),
-            issues=tuple(source.issues()),
+            issues=tuple(source.form_issues),
         )
 
 
@@ -123,5 +108,4 @@ def _of_video(path: Path, name: str, limits: Limits) -> InputSurvey:
             duration_seconds=facts.duration_seconds,
             has_audio=facts.has_audio,
             codec=facts.codec,
-            issues=tuple(source.issues()),
         )

@@ -7,19 +7,25 @@ from pathlib import Path
 
 from segdrop.codes import Code
 from segdrop.errors import Issue
+from segdrop.inference.outputs.coco import CocoOutput, Segmentation
 from segdrop.inference.outputs.colour import Colours
 from segdrop.inference.outputs.confidence import Confidences
+from segdrop.inference.outputs.cvat import CvatOutput
 from segdrop.inference.outputs.frames import Frames
 from segdrop.inference.outputs.image_json import ImageJson
+from segdrop.inference.outputs.label_studio import LabelStudioOutput
+from segdrop.inference.outputs.labelme import LabelMeOutput
 from segdrop.inference.outputs.legend import Legend
 from segdrop.inference.outputs.masks import Masks
 from segdrop.inference.outputs.originals import Originals
 from segdrop.inference.outputs.overlay import Overlays
 from segdrop.inference.outputs.pictures import Pictures
 from segdrop.inference.outputs.protocol import Output, Setting
+from segdrop.inference.outputs.regions import Tracing
 from segdrop.inference.outputs.review import Review
 from segdrop.inference.outputs.summary import Summary
 from segdrop.inference.outputs.video import OverlaidVideo
+from segdrop.inference.outputs.yolo import YoloOutput
 from segdrop.input_kinds import InputKind
 
 
@@ -31,6 +37,8 @@ class Order:
     pictures: Pictures
     kind: InputKind
     video: Path | None  #: the input itself, where it is a video
+    tracing: Tracing
+    coco_segmentation: Segmentation
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,11 @@ KINDS: dict[str, Kind] = {
     "json": Kind(lambda order: ImageJson(order.setting, order.pictures, with_masks=order.kind is InputKind.JSON)),
     "originals": Kind(lambda order: Originals(order.setting)),
     "frames": Kind(lambda order: Frames(order.setting, order.pictures), needs_video=True),
+    "coco": Kind(lambda order: CocoOutput(order.setting, order.tracing, order.coco_segmentation)),
+    "cvat": Kind(lambda order: CvatOutput(order.setting, order.tracing)),
+    "label_studio": Kind(lambda order: LabelStudioOutput(order.setting, order.tracing)),
+    "labelme": Kind(lambda order: LabelMeOutput(order.setting, order.tracing)),
+    "yolo": Kind(lambda order: YoloOutput(order.setting, order.tracing)),
     "video": Kind(
         lambda order: OverlaidVideo(order.setting, order.pictures, order.video),
         needs_video=True,
@@ -92,7 +105,13 @@ def refused(names: Iterable[str], kind: InputKind) -> list[Issue]:
     return issues
 
 
-def build(names: Sequence[str], setting: Setting, kind: InputKind, video: Path | None = None) -> list[Output]:
+def build(
+    names: Sequence[str],
+    setting: Setting,
+    kind: InputKind,
+    video: Path | None = None,
+    coco_segmentation: Segmentation = "polygons",
+) -> list[Output]:
     """Returns the outputs of a job: those of these names, each once, then those that every result has.
 
     ``video`` is the input itself, where it is a video: its sound is copied. The result's folder and the one beside it
@@ -102,6 +121,6 @@ def build(names: Sequence[str], setting: Setting, kind: InputKind, video: Path |
     if unknown:
         raise KeyError(unknown[0])
     pictures = Pictures(setting)
-    order = Order(setting, pictures, kind, video)
+    order = Order(setting, pictures, kind, video, Tracing(setting), coco_segmentation)
     asked = [KINDS[name].make(order) for name in KINDS if name in names]
     return [*asked, Legend(setting), Summary(setting), Review(setting, pictures)]

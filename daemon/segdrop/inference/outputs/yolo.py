@@ -1,0 +1,82 @@
+"""YOLO segmentation: a text file for each image, a line for each region: a class number and an outline in fractions.
+
+Source: docs.ultralytics.com, "Instance Segmentation Datasets Overview". A line has no holes: the outline goes into each
+hole and out again, as Ultralytics joins the parts of an object (``ultralytics/data/converter.py``,
+``merge_multi_segment``).
+"""
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+
+from segdrop.inference.outputs import files
+from segdrop.inference.outputs.annotated_classes import annotated_classes, line
+from segdrop.inference.outputs.outlines import INSET, Points
+from segdrop.inference.outputs.protocol import Records, Setting
+from segdrop.inference.outputs.regions import Region, Tracing
+from segdrop.inference.prediction import Prediction
+
+_CORNERS_OF_BOX = 4
+_IMPORT = """\
+YOLO segmentation
+=================
+1. Put your images into the folder images/ beside labels/, with the same folders and names as the files there.
+2. Ultralytics: yolo segment train data=data.yaml. Label Studio: label-studio-converter import yolo.
+   CVAT: Actions > Upload annotations > Ultralytics YOLO Segmentation 1.0, with this folder as a ZIP.
+3. An outline goes into each hole of a region and out again: a line has no other holes.
+"""
+
+
+class YoloOutput:
+    """Writes ``yolo/labels/STEM.txt`` for each image, ``yolo/data.yaml`` and ``yolo/classes.txt``."""
+
+    name = "yolo"
+
+    def __init__(self, setting: Setting, tracing: Tracing | None = None) -> None:
+        self._folder = setting.folder / self.name
+        self._classes = annotated_classes(setting)
+        self._tracing = tracing or Tracing(setting)
+
+    def write(self, prediction: Prediction) -> None:
+        """Writes the file of an image; one without regions is empty."""
+        height, width = prediction.class_ids.shape
+        lines = [
+            self._line(region, outline / (width, height))
+            for region in self._tracing(prediction)
+            for outline in _outlines(region)
+        ]
+        files.write(self._folder / "labels", prediction.item.stem, ".txt", "".join(lines).encode())
+
+    def finish(self, records: Records) -> None:  # noqa: ARG002  (the images have files of their own)
+        """Writes the lists of classes."""
+        names = [line(known.name) for known in self._classes.values()]
+        quoted = "".join(f"  {place}: {json.dumps(name, ensure_ascii=False)}\n" for place, name in enumerate(names))
+        content = f"path: .\ntrain: images\nval: images\nnames:\n{quoted}"
+        files.write(self._folder, "data", ".yaml", content.encode())
+        files.write(self._folder, "classes", ".txt", "".join(f"{name}\n" for name in names).encode())
+        files.write(self._folder, "import", ".txt", _IMPORT.encode())
+
+    def _line(self, region: Region, fractions: Points) -> str:
+        numbers = " ".join(f"{number:.7f}" for number in fractions.reshape(-1).tolist())
+        return f"{self._classes[region.class_id].place} {numbers}\n"
+
+
+def _outlines(region: Region) -> Iterator[Points]:
+    """Yields the outlines of a region; of one that unites small ones, a rectangle for each run within a row.
+
+    A line of four corners could be read as a turned box: a rectangle gets a fifth point, on its first side.
+    """
+    for outline in _runs(region) if region.is_united else [region.cut_outline()]:
+        yield np.insert(outline, 1, outline[:2].mean(axis=0), axis=0) if len(outline) == _CORNERS_OF_BOX else outline
+
+
+def _runs(region: Region) -> Iterator[Points]:
+    """Yields a rectangle for each run of pixels within a row."""
+    covered = np.pad(region.mask(), ((0, 0), (1, 1))).astype(np.int8)
+    change = np.diff(covered, axis=1)
+    rows, starts = np.nonzero(change == 1)
+    ends = np.nonzero(change == -1)[1]
+    for row, start, end in zip(rows.tolist(), starts.tolist(), ends.tolist(), strict=True):
+        left, right, top = region.left + start + INSET, region.left + end - INSET, region.top + row
+        yield np.array(((left, top + INSET), (right, top + INSET), (right, top + 1 - INSET), (left, top + 1 - INSET)))
