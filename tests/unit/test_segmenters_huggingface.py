@@ -198,6 +198,7 @@ def test_weights_in_several_files_are_put_together(models: Path, segformer: Path
         ({"hidden_sizes": [16, 16, 16, 16]}, Code.MODEL_INVALID),
         ({"num_attention_heads": [3, 3, 3, 3]}, Code.MODEL_INVALID),
         ({"num_channels": 4}, Code.MODEL_INVALID),
+        ({"backbone_config": {"backbone": "/srv/elsewhere"}}, Code.MODEL_UNSUPPORTED),
     ],
 )
 def test_a_configuration_that_does_not_fit_is_the_models_fault(

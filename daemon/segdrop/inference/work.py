@@ -1,13 +1,12 @@
 """A prediction or an evaluation with all that it works with: the model, the outputs, the journal."""
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-
-import numpy as np
 
 from segdrop import durable, logs
 from segdrop.answers import ModelSummary, Scores
@@ -23,8 +22,9 @@ from segdrop.inference.decoding import Decoder
 from segdrop.inference.evaluation import PART, Evaluation
 from segdrop.inference.journal import Journal
 from segdrop.inference.outputs import catalog
+from segdrop.inference.outputs.measures import record_of
 from segdrop.inference.outputs.protocol import Output, Setting, scratch_of
-from segdrop.inference.prediction import ImageRecord, Prediction, SkippedRecord
+from segdrop.inference.prediction import Prediction, SkippedRecord
 from segdrop.inference.predictor import Predictor
 from segdrop.inference.reporting import Reporter
 from segdrop.input_kinds import InputKind
@@ -86,13 +86,19 @@ def find_model(spec: InferenceSpec) -> ModelFile:
 def _remap(spec: InferenceSpec, classes: tuple[str, ...]) -> Remap:
     """Returns how the model's classes become those that are answered.
 
-    Of an evaluation, the map is one of the dataset's classes first: what it does not find among the model's is theirs.
+    The map of an evaluation names classes of the dataset, of the model, or of both. Raises ``DataError`` where it names
+    one that neither has, as far as that can be seen: what it made of the dataset's is among the classes there.
     """
     wanted = spec.request.class_map
-    if isinstance(spec.request, EvaluateRequest) and isinstance(wanted, dict):
-        known = {name.casefold() for name in classes}
-        wanted = {old: new for old, new in wanted.items() if old.casefold() in known} or None
-    return remapping.remap(classes, wanted)
+    if not isinstance(spec.request, EvaluateRequest) or not isinstance(wanted, dict):
+        return remapping.remap(classes, wanted)
+    known = {name.casefold() for name in classes}
+    ours = {old: new for old, new in wanted.items() if old.casefold() in known}
+    theirs = {old: new for old, new in wanted.items() if old not in ours}
+    if unknown := [old for old, new in theirs.items() if new is not None and str(new) not in spec.classes]:
+        message = f"`class_map` names {', '.join(unknown)}: neither the dataset nor the model has such a class"
+        raise DataError([Issue.of(Code.CLASSES_MAP_UNKNOWN, message, count=len(unknown))])
+    return remapping.remap(classes, ours or None)
 
 
 @dataclass(slots=True)
@@ -108,6 +114,7 @@ class Work:
     decoder: Decoder
     reporter: Reporter
     output_names: list[str]
+    skipped: deque[SkippedItem] = field(default_factory=deque)  #: decoded ahead, and not noted yet
     written_bytes: int = 0
     next_look: int = 0  #: number of images from which on the size of the result is looked at again
     started_at: float = field(default_factory=time.monotonic)
@@ -117,7 +124,9 @@ class Work:
         """Predicts every image that is not done yet. Raises ``StoppedError`` when asked to stop."""
         predictor = Predictor(self.model.loaded.segmenter, tile=self.spec.request.tile, tta=self.spec.request.tta)
         for prediction in predictor.predictions(self._images()):
+            self._note_skipped(before=prediction.item.index)
             self._write(prediction)
+        self._note_skipped()
 
     def _images(self) -> Iterator[Item]:
         """Yields the images that can be read; the others are noted."""
@@ -129,23 +138,28 @@ class Work:
             if limit is not None and item.index >= limit:
                 return
             if isinstance(item, SkippedItem):
-                self._skip(item)
+                self.skipped.append(item)
             else:
                 yield item
 
-    def _skip(self, item: SkippedItem) -> None:
-        logs.get().warning("image.skipped", file=item.name, **item.issue.to_json())
-        self.journal.append(SkippedRecord(index=item.index, name=item.name, issue=item.issue))
-        self.reporter.image_done()
+    def _note_skipped(self, before: int | None = None) -> None:
+        """Notes the images that are left out, in their place: the journal tells of an image when all before it are
+        done, and decoding is ahead of that.
+        """
+        while self.skipped and (before is None or self.skipped[0].index < before):
+            item = self.skipped.popleft()
+            logs.get().warning("image.skipped", file=item.name, **item.issue.to_json())
+            self.journal.append(SkippedRecord(index=item.index, name=item.name, issue=item.issue))
+            self.reporter.image_done()
 
     def _write(self, prediction: Prediction) -> None:
         if self.stop:
             self.journal.sync()
             raise StoppedError
-        measured = {PART: self.evaluation.measure(prediction)} if self.evaluation else {}
         answered = self._answered(prediction)
+        measured = {PART: self.evaluation.measure(answered)} if self.evaluation else {}
         parts = {output.name: part for output in self.outputs if (part := output.write(answered)) is not None}
-        self.journal.append(_record(answered, parts | measured))
+        self.journal.append(record_of(answered, parts | measured))
         self._require_room()
         if not self.first_image_seconds:
             self.first_image_seconds = time.monotonic() - self.started_at
@@ -186,25 +200,6 @@ def too_large(found_bytes: int, most_bytes: int) -> Issue:
 def folder_bytes(folder: Path) -> int:
     """Returns the size of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _record(prediction: Prediction, parts: dict[str, object]) -> ImageRecord:
-    item, class_ids = prediction.item, prediction.class_ids
-    ids, counts = np.unique(class_ids, return_counts=True)
-    height, width = class_ids.shape
-    return ImageRecord(
-        index=item.index,
-        name=item.name,
-        stem=item.stem,
-        height=height,
-        width=width,
-        seconds=item.seconds,
-        pixels=dict(zip(ids.tolist(), counts.tolist(), strict=True)),
-        mean_confidence=round(float(prediction.confidence.mean()) / 255, 6),
-        doubt=round(prediction.doubt, 6),
-        descriptor=prediction.descriptor,
-        parts=parts,
-    )
 
 
 def build(spec: InferenceSpec, stop: StopFlag, model: Model, stack: ExitStack) -> Work:

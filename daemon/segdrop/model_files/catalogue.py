@@ -28,6 +28,8 @@ from segdrop.spool.layout import RootLayout
 
 #: The optional package that a kind of model needs, and the extra of segdrop that installs it.
 EXTRAS = {ModelKind.HUGGINGFACE: ("transformers", "transformers"), ModelKind.ONNX: ("onnxruntime", "onnx")}
+#: The jobs that are listed, newest first; a request can name older ones all the same.
+MOST_JOBS = 200
 _MOST_RECORD_BYTES = 32 << 20
 
 
@@ -89,7 +91,7 @@ class Catalogue:
         self._known = {path: self._known[path] for path in places if path in self._known}
         missing = 0
         for path in places:
-            state = _state(path)
+            state = self._state(path)
             if (known := self._known.get(path)) is not None and known.state == state:
                 continue
             if most_new is not None and missing >= most_new:
@@ -102,7 +104,13 @@ class Catalogue:
         yield from resolving.entries(self._layout.models)
         with suppress(FileNotFoundError, NotADirectoryError):
             jobs = [path for path in self._layout.outbox.glob("*.zip") if is_job_id(path.stem)]
-            yield from sorted(jobs, key=lambda path: path.stem[-21:-5], reverse=True)
+            yield from sorted(jobs, key=lambda path: path.stem[-21:-5], reverse=True)[:MOST_JOBS]
+
+    def _state(self, path: Path) -> tuple[object, ...]:
+        """Returns a mark of the files that an entry is learnt from, which is another after any change of them."""
+        if path.parent == self._layout.outbox:
+            return _mark(path), _mark(self._layout.kept_model(path.stem))
+        return _state_of_entry(path)
 
     def _found(self, places: list[Path]) -> list[ModelEntry]:
         known = (self._known.get(path) for path in places)
@@ -213,8 +221,7 @@ def installed(kind: ModelKind) -> tuple[str | None, bool]:
     return extra, importlib.util.find_spec(package) is not None
 
 
-def _state(path: Path) -> tuple[object, ...]:
-    """Returns a mark of the files that an entry is learnt from, which is another after any change of them."""
+def _state_of_entry(path: Path) -> tuple[object, ...]:
     beside = [path.with_suffix(".json"), *(path.with_name(f"{path.stem}{end}") for end in (".labels.txt", ".txt"))]
     inner = sorted(path.rglob("*"))[:100] if path.is_dir() else []
     return tuple(_mark(file) for file in (path, *beside, path.with_name("labels.txt"), *inner))

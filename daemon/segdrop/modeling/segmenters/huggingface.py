@@ -126,6 +126,10 @@ def _network(model: ModelFile, library: ModuleType, given: dict[str, Any], state
         raise opening.fault(
             model, Code.MODEL_UNSUPPORTED, "its weights are quantised", "Use the model in fp32 or bf16."
         )
+    if elsewhere := _backbone_elsewhere(given):
+        message = f"it describes its backbone by another model ({elsewhere}), which is not fetched"
+        fix = "Save it with `save_pretrained` of a current transformers, which writes `backbone_config`."
+        raise opening.fault(model, Code.MODEL_UNSUPPORTED, message, fix)
     values = _without_surprises(given)
     kind = str(values.pop("model_type", ""))
     network_class = _network_class(library, kind)
@@ -149,7 +153,8 @@ def _told_of(model: ModelFile, library: ModuleType) -> Iterator[None]:
             yield
     except ImportError as error:
         message = f"transformers {library.__version__} needs another package for it: {_first_line(error)}"
-        raise opening.fault(model, Code.MODEL_NOT_INSTALLED, message) from error
+        fix = "Ask the operator to install what is named beside segdrop, or export the model as ONNX."
+        raise opening.fault(model, Code.MODEL_NOT_INSTALLED, message, fix) from error
     except Exception as error:
         message = f"transformers {library.__version__} cannot build or run it: {_first_line(error)}"
         raise opening.fault(model, Code.MODEL_INVALID, message) from error
@@ -163,6 +168,16 @@ def _without_surprises(value: Any) -> Any:  # noqa: ANN401  (JSON)
             kept["use_pretrained_backbone"] = False  # its weights are among those of the model
         return kept
     return [_without_surprises(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _backbone_elsewhere(value: Any) -> str | None:  # noqa: ANN401  (JSON)
+    """Returns the place that a configuration, or one inside it, names for its backbone: a path, or one of the hub."""
+    if isinstance(value, dict):
+        name = value.get("backbone")
+        if isinstance(name, str) and ("/" in name or "\\" in name or name.startswith(".")):
+            return name
+        return next(filter(None, map(_backbone_elsewhere, value.values())), None)
+    return next(filter(None, map(_backbone_elsewhere, value)), None) if isinstance(value, list) else None
 
 
 def _network_class(library: ModuleType, kind: str) -> Any:  # noqa: ANN401
