@@ -24,9 +24,10 @@ class ReadsAhead:
     def __init__(self, *_: Any, **__: Any) -> None:
         pass
 
-    def predictions(self, items: Iterator[Item]) -> Iterator[Prediction]:
+    def predictions(self, items: Iterator[Item | SkippedItem]) -> Iterator[Prediction | SkippedItem]:
         for taken in list(items):
-            yield prediction([[0, 1]], taken.name, taken.index)
+            is_skipped = isinstance(taken, SkippedItem)
+            yield taken if is_skipped else prediction([[0, 1]], taken.name, taken.index)
 
 
 class Told:

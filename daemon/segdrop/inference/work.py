@@ -1,7 +1,6 @@
 """A prediction or an evaluation with all that it works with: the model, the outputs, the journal."""
 
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -17,14 +16,14 @@ from segdrop.dataset.classes.official_colours import colours_for
 from segdrop.dataset.classes.remapping import Remap
 from segdrop.dataset.unlabelled.item import Item, SkippedItem
 from segdrop.errors import DataError, Issue, StoppedError
-from segdrop.inference import matching
+from segdrop.inference import matching, pipeline
 from segdrop.inference.decoding import Decoder
 from segdrop.inference.evaluation import PART, Evaluation
 from segdrop.inference.journal import Journal
 from segdrop.inference.outputs import catalog
 from segdrop.inference.outputs.measures import record_of
 from segdrop.inference.outputs.protocol import Output, Setting, scratch_of
-from segdrop.inference.prediction import Prediction, SkippedRecord
+from segdrop.inference.prediction import ImageRecord, Prediction, SkippedRecord
 from segdrop.inference.predictor import Predictor
 from segdrop.inference.reporting import Reporter
 from segdrop.input_kinds import InputKind
@@ -114,7 +113,6 @@ class Work:
     decoder: Decoder
     reporter: Reporter
     output_names: list[str]
-    skipped: deque[SkippedItem] = field(default_factory=deque)  #: decoded ahead, and not noted yet
     written_bytes: int = 0
     next_look: int = 0  #: number of images from which on the size of the result is looked at again
     started_at: float = field(default_factory=time.monotonic)
@@ -123,46 +121,35 @@ class Work:
     def run(self) -> None:
         """Predicts every image that is not done yet. Raises ``StoppedError`` when asked to stop."""
         predictor = Predictor(self.model.loaded.segmenter, tile=self.spec.request.tile, tta=self.spec.request.tta)
-        for prediction in predictor.predictions(self._images()):
-            self._note_skipped(before=prediction.item.index)
-            self._write(prediction)
-        self._note_skipped()
+        for done in pipeline.run(self._images(), predictor, self._written):
+            self._note(done)
 
-    def _images(self) -> Iterator[Item]:
-        """Yields the images that can be read; the others are noted."""
+    def _images(self) -> Iterator[Item | SkippedItem]:
+        """Yields the images as they are decoded."""
         limit = self.spec.request.max_images
         for item in self.decoder:
             if self.stop:
-                self.journal.sync()
                 raise StoppedError
             if limit is not None and item.index >= limit:
                 return
-            if isinstance(item, SkippedItem):
-                self.skipped.append(item)
-            else:
-                yield item
+            yield item
 
-    def _note_skipped(self, before: int | None = None) -> None:
-        """Notes the images that are left out, in their place: the journal tells of an image when all before it are
-        done, and decoding is ahead of that.
-        """
-        while self.skipped and (before is None or self.skipped[0].index < before):
-            item = self.skipped.popleft()
-            logs.get().warning("image.skipped", file=item.name, **item.issue.to_json())
-            self.journal.append(SkippedRecord(index=item.index, name=item.name, issue=item.issue))
-            self.reporter.image_done()
-
-    def _write(self, prediction: Prediction) -> None:
-        if self.stop:
-            self.journal.sync()
-            raise StoppedError
+    def _written(self, prediction: Prediction) -> ImageRecord:
+        """Writes the files of an image, in a thread of its own, and returns its line of the journal."""
         answered = self._answered(prediction)
         measured = {PART: self.evaluation.measure(answered)} if self.evaluation else {}
         parts = {output.name: part for output in self.outputs if (part := output.write(answered)) is not None}
-        self.journal.append(record_of(answered, parts | measured))
-        self._require_room()
-        if not self.first_image_seconds:
-            self.first_image_seconds = time.monotonic() - self.started_at
+        return record_of(answered, parts | measured)
+
+    def _note(self, done: ImageRecord | SkippedItem) -> None:
+        """Tells of an image in the journal: those before it are in it, however far decoding is ahead."""
+        if isinstance(done, SkippedItem):
+            logs.get().warning("image.skipped", file=done.name, **done.issue.to_json())
+            self.journal.append(SkippedRecord(index=done.index, name=done.name, issue=done.issue))
+        else:
+            self.journal.append(done)
+            self._require_room()
+            self.first_image_seconds = self.first_image_seconds or time.monotonic() - self.started_at
         self.reporter.image_done()
 
     def _answered(self, prediction: Prediction) -> Prediction:
