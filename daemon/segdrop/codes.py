@@ -825,6 +825,12 @@ class Code(StrEnum):
         "The process that predicts ran out of memory.",
         "Set `tile` (1024, say) for large images, or use a machine with more memory.",
     )
+    INFERENCE_NOT_FINITE = (
+        "inference.not_finite",
+        Severity.FAULT,
+        "The model's outputs are infinite or not numbers: its weights are damaged, or too large for the number format.",
+        "Try `precision: fp32`. If that changes nothing, use another model, or train again.",
+    )
     INFERENCE_STALLED = (
         "inference.stalled",
         Severity.FAULT,

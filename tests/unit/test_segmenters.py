@@ -18,6 +18,7 @@ from segdrop.errors import DataError
 from segdrop.model_files import description, kinds
 from segdrop.model_files.resolving import resolve
 from segdrop.modeling.architectures import build_model
+from segdrop.modeling.folding import inference_copy
 from segdrop.modeling.precision import Host
 from segdrop.modeling.segmenters import LoadedModel, colours, load, network, ours, published
 from segdrop.modeling.segmenters.preprocessing import Preprocessing, normalised
@@ -91,17 +92,15 @@ def test_a_result_zip_in_models_is_the_model_in_it(models: Path, packing: int) -
     assert torch.equal(one.segmenter.logits(pictures()), other.segmenter.logits(pictures()))
 
 
-def test_bf16_is_what_autocast_computes_to_the_bit(models: Path) -> None:
+def test_bf16_is_what_autocast_computes_within_its_rounding(models: Path) -> None:
     trained = build_tiny_model("", 3)
     seasoned(trained)
     host = Host("bf16", 1)
     how = Preprocessing(*normalised())
-    with_weights_in_fp32 = network.NetworkSegmenter(trained.class_logits, host, how, tuple(CLASSES))
-    network.fold_batchnorm(trained.network)
-    expected = with_weights_in_fp32.logits(pictures())
-    network.prepare(trained.network, host)
-    assert next(trained.network.parameters()).dtype == torch.bfloat16
-    assert torch.equal(with_weights_in_fp32.logits(pictures()), expected)
+    expected = network.NetworkSegmenter(trained.class_logits, host, how, tuple(CLASSES)).logits(pictures())
+    fast = inference_copy(trained, trained.class_logits, host)
+    found = network.NetworkSegmenter(fast, host, how, tuple(CLASSES)).logits(pictures())
+    assert float((found - expected).norm() / expected.norm()) < 0.02
 
 
 @pytest.mark.parametrize("name", architectures.ARCHITECTURES)
@@ -126,9 +125,9 @@ def _assert_unchanged(module: nn.Module, compute: Callable[[Tensor], Tensor]) ->
     pixels = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         before = compute(pixels)
-        network.fold_batchnorm(module)
-        after = compute(pixels)
-    assert not any(isinstance(child, nn.BatchNorm2d) for child in module.modules())
+        fast = inference_copy(module, compute, Host("fp32", 1))
+        after = fast(pixels)
+    assert not any(isinstance(child, nn.BatchNorm2d) for child in fast.modules())
     assert float((after - before).norm() / before.norm()) < 1e-4
 
 

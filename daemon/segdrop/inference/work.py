@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from segdrop import durable, logs
 from segdrop.answers import ModelSummary, Scores
 from segdrop.child_runtime import StopFlag
@@ -18,11 +16,12 @@ from segdrop.dataset.classes.official_colours import colours_for
 from segdrop.dataset.classes.remapping import Remap
 from segdrop.dataset.unlabelled.item import Item, SkippedItem
 from segdrop.errors import DataError, Issue, StoppedError
-from segdrop.inference import matching
+from segdrop.inference import matching, pipeline
 from segdrop.inference.decoding import Decoder
 from segdrop.inference.evaluation import PART, Evaluation
 from segdrop.inference.journal import Journal
 from segdrop.inference.outputs import catalog
+from segdrop.inference.outputs.measures import record_of
 from segdrop.inference.outputs.protocol import Output, Setting, scratch_of
 from segdrop.inference.prediction import ImageRecord, Prediction, SkippedRecord
 from segdrop.inference.predictor import Predictor
@@ -122,39 +121,35 @@ class Work:
     def run(self) -> None:
         """Predicts every image that is not done yet. Raises ``StoppedError`` when asked to stop."""
         predictor = Predictor(self.model.loaded.segmenter, tile=self.spec.request.tile, tta=self.spec.request.tta)
-        for prediction in predictor.predictions(self._images()):
-            self._write(prediction)
+        for done in pipeline.run(self._images(), predictor, self._written):
+            self._note(done)
 
-    def _images(self) -> Iterator[Item]:
-        """Yields the images that can be read; the others are noted."""
+    def _images(self) -> Iterator[Item | SkippedItem]:
+        """Yields the images as they are decoded."""
         limit = self.spec.request.max_images
         for item in self.decoder:
             if self.stop:
-                self.journal.sync()
                 raise StoppedError
             if limit is not None and item.index >= limit:
                 return
-            if isinstance(item, SkippedItem):
-                self._skip(item)
-            else:
-                yield item
+            yield item
 
-    def _skip(self, item: SkippedItem) -> None:
-        logs.get().warning("image.skipped", file=item.name, **item.issue.to_json())
-        self.journal.append(SkippedRecord(index=item.index, name=item.name, issue=item.issue))
-        self.reporter.image_done()
-
-    def _write(self, prediction: Prediction) -> None:
-        if self.stop:
-            self.journal.sync()
-            raise StoppedError
-        measured = {PART: self.evaluation.measure(prediction)} if self.evaluation else {}
+    def _written(self, prediction: Prediction) -> ImageRecord:
+        """Writes the files of an image, in a thread of its own, and returns its line of the journal."""
         answered = self._answered(prediction)
+        measured = {PART: self.evaluation.measure(answered)} if self.evaluation else {}
         parts = {output.name: part for output in self.outputs if (part := output.write(answered)) is not None}
-        self.journal.append(_record(answered, parts | measured))
-        self._require_room()
-        if not self.first_image_seconds:
-            self.first_image_seconds = time.monotonic() - self.started_at
+        return record_of(answered, parts | measured)
+
+    def _note(self, done: ImageRecord | SkippedItem) -> None:
+        """Tells of an image in the journal: those before it are in it, however far decoding is ahead."""
+        if isinstance(done, SkippedItem):
+            logs.get().warning("image.skipped", file=done.name, **done.issue.to_json())
+            self.journal.append(SkippedRecord(index=done.index, name=done.name, issue=done.issue))
+        else:
+            self.journal.append(done)
+            self._require_room()
+            self.first_image_seconds = self.first_image_seconds or time.monotonic() - self.started_at
         self.reporter.image_done()
 
     def _answered(self, prediction: Prediction) -> Prediction:
@@ -192,25 +187,6 @@ def too_large(found_bytes: int, most_bytes: int) -> Issue:
 def folder_bytes(folder: Path) -> int:
     """Returns the size of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _record(prediction: Prediction, parts: dict[str, object]) -> ImageRecord:
-    item, class_ids = prediction.item, prediction.class_ids
-    ids, counts = np.unique(class_ids, return_counts=True)
-    height, width = class_ids.shape
-    return ImageRecord(
-        index=item.index,
-        name=item.name,
-        stem=item.stem,
-        height=height,
-        width=width,
-        seconds=item.seconds,
-        pixels=dict(zip(ids.tolist(), counts.tolist(), strict=True)),
-        mean_confidence=round(float(prediction.confidence.mean()) / 255, 6),
-        doubt=round(prediction.doubt, 6),
-        descriptor=prediction.descriptor,
-        parts=parts,
-    )
 
 
 def build(spec: InferenceSpec, stop: StopFlag, model: Model, stack: ExitStack) -> Work:

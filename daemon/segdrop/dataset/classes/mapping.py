@@ -42,8 +42,8 @@ def mapped(names: Sequence[str], values: Sequence[int | str], wanted: Wanted, *,
 
     An old class is named as it is written, else in any case, else by its value. Raises DataError where a map of the
     request's own names a class that does not exist, with the nearest one that does, where no class is left, or where
-    there is no such preset. A preset is made for every dataset of its kind: classes that it names may be missing. So may
-    those of any map without ``must_exist``: in an evaluation, a map names classes of the dataset and of the model.
+    there is no such preset. A preset is made for every dataset of its kind: classes that it names may be missing. So
+    may those of any map without ``must_exist``: that of an evaluation names classes of the dataset and of the model.
     """
     if issue := unknown_preset(wanted):
         raise DataError([issue])
