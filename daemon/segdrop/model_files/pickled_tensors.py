@@ -62,7 +62,7 @@ def plain_values(content: bytes) -> object:
         return machine.stack[-1]
     except UnsafeError:
         raise
-    except (ValueError, KeyError, IndexError, TypeError, RecursionError, OverflowError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise ValueError(f"its pickle is damaged, or of another kind ({type(error).__name__})") from error
 
 

@@ -16,7 +16,7 @@ import copy
 import operator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, fx, nn
@@ -25,7 +25,6 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from segdrop.modeling.architectures import SegmentationModel
 from segdrop.modeling.precision import CPU, Host
 
 _ADDITIONS = frozenset({operator.add, operator.iadd, torch.add})
@@ -34,7 +33,16 @@ _RELUS = frozenset({functional.relu, torch.relu})
 _MOST_ERROR = 0.02
 
 
-def inference_copy(model: SegmentationModel, host: Host) -> nn.Module:
+class Headed(Protocol):
+    """A module that gives logits, the main head's first: a ``SegmentationModel``, or another of that form."""
+
+    training: bool
+
+    def forward_heads(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Returns the logits of each head, (N, C, h, w) float32, as small as they are computed."""
+
+
+def inference_copy(model: Headed, host: Host) -> nn.Module:
     """Returns a faster module that gives a model's logits (N, C, h, w) float32 of images (N, 3, H, W) float32.
 
     Logits are those of the main head, as small as they are computed. The module lives on the host's device, computes
@@ -61,7 +69,7 @@ def inference_copy(model: SegmentationModel, host: Host) -> nn.Module:
 class _MainHead(nn.Module):
     """The function that is copied."""
 
-    def __init__(self, model: SegmentationModel, dtype: torch.dtype) -> None:
+    def __init__(self, model: Headed, dtype: torch.dtype) -> None:
         super().__init__()
         self.model = model
         self._dtype = dtype

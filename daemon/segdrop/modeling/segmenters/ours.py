@@ -10,10 +10,9 @@ from segdrop.codes import Code
 from segdrop.model_files import description, pickled_tensors
 from segdrop.model_files.model_file import ModelFile
 from segdrop.modeling.architectures import SegmentationModel, build_model
-from segdrop.modeling.folding import inference_copy
 from segdrop.modeling.precision import Host
 from segdrop.modeling.segmenters import opening
-from segdrop.modeling.segmenters.network import Compute, NetworkSegmenter
+from segdrop.modeling.segmenters.network import NetworkSegmenter, folded
 from segdrop.modeling.segmenters.preprocessing import Preprocessing, normalised
 from segdrop.modeling.segmenters.protocol import LoadedModel
 from segdrop.spec import Limits
@@ -35,19 +34,7 @@ def load(model: ModelFile, host: Host, folder: Path, _limits: Limits) -> LoadedM
     limits = architectures.ARCHITECTURES[told.architecture or ""].input_limits
     preprocessing = Preprocessing(scale, offset, size=told.input_size, side_multiple=limits.side_multiple)
     classes = tuple(told.classes or ())
-    return LoadedModel(NetworkSegmenter(_folded(network, host), host, preprocessing, classes), digest)
-
-
-def _folded(network: SegmentationModel, host: Host) -> Compute:
-    """Returns what computes the logits: a copy for inference, which knows its number format without autocast."""
-    folded = inference_copy(network, host)
-
-    def compute(images: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(host.device.type, enabled=False):
-            logits: torch.Tensor = folded(images)
-            return logits
-
-    return compute
+    return LoadedModel(NetworkSegmenter(folded(network, host), host, preprocessing, classes), digest)
 
 
 def _require_plain(model: ModelFile, stream: IO[bytes]) -> None:
