@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
 from builders.daemons import Root, verified_zip
 from builders.exports import cvat
-from segdrop.dataset.demo import CLASSES, png, scene
+from segdrop.dataset.demo import CLASSES, scene
 
 pytestmark = pytest.mark.slow
 
@@ -22,6 +23,12 @@ LABELLED, MORE = 20, 60
 REQUEST = {"image_size": SIZE, "batch_size": 4, "learning_rate": 8e-4, "augmentation": "flip", "precision": "auto"}
 DEADLINE_SECONDS = 1800.0
 NAMES = ["background", *CLASSES]
+
+
+def png(pixels: npt.NDArray[np.uint8]) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def pair(number: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from builders.predictions import prediction, record
+from builders.records import prediction, record
 from segdrop.answers import Scores
 from segdrop.dataset.classes.assignment import IGNORE
 from segdrop.errors import DataError

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from builders.clocks import Clock
-from builders.predictions import record
+from builders.records import record
 from segdrop.inference.journal import SYNC_SECONDS, Journal
 
 RECORDS = [record(index, f"{index}.png") for index in (0, 1, 3)]  # 2 could not be read

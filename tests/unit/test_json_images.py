@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from builders.predictions import prediction
+from builders.records import prediction
 from segdrop.cli import commands, edge
 from segdrop.dataset.unlabelled import json_packing, json_unpacking
 from segdrop.dataset.unlabelled.json_images import JsonImages

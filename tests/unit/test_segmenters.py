@@ -1,20 +1,24 @@
 """A model that was trained here, or that torchvision publishes, predicts as it did before it was made fast."""
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from builders.networks import build_tiny_model, tiny_network
 from builders.predicting_models import CLASSES, LIMITS, Evil, pictures, write_model_pth
+from segdrop import architectures
 from segdrop.codes import Code
 from segdrop.errors import DataError
 from segdrop.model_files import description, kinds
 from segdrop.model_files.resolving import resolve
+from segdrop.modeling.architectures import build_model
+from segdrop.modeling.folding import inference_copy
 from segdrop.modeling.precision import Host
 from segdrop.modeling.segmenters import LoadedModel, colours, load, network, ours, published
 from segdrop.modeling.segmenters.preprocessing import Preprocessing, normalised
@@ -88,19 +92,43 @@ def test_a_result_zip_in_models_is_the_model_in_it(models: Path, packing: int) -
     assert torch.equal(one.segmenter.logits(pictures()), other.segmenter.logits(pictures()))
 
 
+def test_bf16_is_what_autocast_computes_within_its_rounding(models: Path) -> None:
+    trained = build_tiny_model("", 3)
+    seasoned(trained)
+    host = Host("bf16", 1)
+    how = Preprocessing(*normalised())
+    expected = network.NetworkSegmenter(trained.class_logits, host, how, tuple(CLASSES)).logits(pictures())
+    fast = inference_copy(trained, trained.class_logits, host)
+    found = network.NetworkSegmenter(fast, host, how, tuple(CLASSES)).logits(pictures())
+    assert float((found - expected).norm() / expected.norm()) < 0.02
+
+
+@pytest.mark.parametrize("name", architectures.ARCHITECTURES)
+def test_folded_batchnorm_changes_no_architecture_of_the_catalog(name: str) -> None:
+    with torch.device("meta"):  # to draw weights as for a training takes a second
+        model = build_model(name, 3)
+    _assert_unchanged(model, model.class_logits)
+
+
 @pytest.mark.parametrize("name", ["deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large"])
-def test_published_networks_are_folded_without_a_change_of_what_they_compute(name: str) -> None:
-    with torch.device("meta"):  # to draw weights as for a training takes seconds
-        net = published.PublishedNetwork(published.build_network(name, 21))
-    net.to_empty(device="cpu")
-    for parameter in net.parameters():
+def test_folded_batchnorm_changes_no_published_network(name: str) -> None:
+    with torch.device("meta"):
+        net = published.build_network(name, 21)
+    _assert_unchanged(net, lambda pixels: published._logits(net, pixels))
+
+
+def _assert_unchanged(module: nn.Module, compute: Callable[[Tensor], Tensor]) -> None:
+    module.to_empty(device="cpu")
+    for parameter in module.parameters():
         parameter.data.normal_(0, max(1, parameter[0].numel()) ** -0.5)
-    seasoned(net)
+    seasoned(module)
     pixels = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-    with torch.inference_mode():
-        (before,) = net.forward_heads(pixels)
-        after = network.folded(net, FP32)(pixels)
-    assert float((after - before).norm() / before.norm()) < 1e-3
+    with torch.no_grad():
+        before = compute(pixels)
+        fast = inference_copy(module, compute, Host("fp32", 1))
+        after = fast(pixels)
+    assert not any(isinstance(child, nn.BatchNorm2d) for child in fast.modules())
+    assert float((after - before).norm() / before.norm()) < 1e-4
 
 
 def test_logits_of_published_networks_are_those_of_torchvision() -> None:
@@ -108,7 +136,7 @@ def test_logits_of_published_networks_are_those_of_torchvision() -> None:
     pixels = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         expected = net(pixels)["out"]
-        (logits,) = published.PublishedNetwork(net).forward_heads(pixels)
+        logits = published._logits(net, pixels)
     assert torch.allclose(nn.functional.interpolate(logits, size=(64, 64), mode="bilinear"), expected, atol=1e-5)
 
 

@@ -8,6 +8,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO, Self
 
 import numpy as np
@@ -18,7 +19,7 @@ from segdrop.dataset.unlabelled import messages
 from segdrop.dataset.unlabelled.item import Item, SkippedItem
 from segdrop.dataset.unlabelled.source import Source
 from segdrop.dataset.unlabelled.sources import open_source
-from segdrop.errors import CorruptError, StoppedError
+from segdrop.errors import CorruptError, DeferredError, StoppedError
 from segdrop.input_kinds import InputKind
 from segdrop.regular_files import NotRegularError
 from segdrop.spec import DecodeSpec
@@ -89,7 +90,7 @@ class _Slots:
 
     def __init__(self, spec: DecodeSpec, orders: BinaryIO) -> None:
         self._orders = orders
-        self._files = [os.open(path, os.O_RDWR | os.O_CLOEXEC) for path in spec.memory_paths]
+        self._files = [_opened_slot(path) for path in spec.memory_paths]
         self._free = deque(range(len(self._files)))
 
     def __enter__(self) -> Self:
@@ -115,6 +116,15 @@ class _Slots:
             if plane is not None:
                 position = _write_all(self._files[slot], np.ascontiguousarray(plane, np.uint8).data.cast("B"), position)
         return slot
+
+
+def _opened_slot(path: Path) -> int:
+    """Returns a descriptor of the memory of a slot. Raises DeferredError where the machine does not give it away."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        message = f"{path}, the memory that images are handed over in: {error.strerror}; is /proc mounted?"
+        raise DeferredError(environment.unknown(message)) from error
 
 
 def _write_all(file: int, content: memoryview, position: int) -> int:

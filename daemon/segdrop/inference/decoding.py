@@ -4,6 +4,7 @@ A crash of the decoder costs the image that it crashed on and no other: the chil
 images are decoded ahead, so that the model need not wait.
 """
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from segdrop import durable
+from segdrop import durable, logs
 from segdrop.child_runtime import BEGUN_NAME
 from segdrop.codes import Code, Severity
 from segdrop.dataset.unlabelled import messages
@@ -217,6 +218,8 @@ class Decoder:
         A video has no "behind": its frames rest on the earlier ones. Raises DataError where nothing is to be had.
         """
         self._deaths += 1
+        begun = {"file": self._begun.name, "index": self._begun.index} if self._begun is not None else {}
+        logs.get().warning("decoder.died", detail=how, times=self._deaths, **begun)
         self._suspect = self._begun or self._suspect
         if self._deaths < _MAX_DEATHS:
             self._start()
@@ -247,7 +250,8 @@ class Decoder:
 def _shared_file() -> int:
     """Returns the descriptor of a new file in memory, or on the disk where the system knows none in memory."""
     if hasattr(os, "memfd_create"):
-        return os.memfd_create("segdrop-image")
+        with contextlib.suppress(OSError):  # forbidden, in some sandboxes
+            return os.memfd_create("segdrop-image")
     descriptor, path = tempfile.mkstemp()
     os.unlink(path)  # noqa: PTH108  (a text)
     return descriptor

@@ -13,6 +13,7 @@ from segdrop.child_runtime import StopFlag
 from segdrop.codes import Code
 from segdrop.errors import DataError, Issue
 from segdrop.inference import work
+from segdrop.inference.outputs.protocol import scratch_of
 from segdrop.inference.work import Work
 from segdrop.modeling.measurements import calibrated_host
 from segdrop.modeling.precision import Host, choose_device, cpu_name
@@ -76,7 +77,7 @@ def conclude(job: Work, host: Host) -> None:
     )
     durable.write_json(spec.result_path, answer.to_json())
     # not before: who goes on after a crash finishes the outputs again, from what is there
-    shutil.rmtree(spec.outputs_dir.with_name(f"{spec.outputs_dir.name}.scratch"), ignore_errors=True)
+    shutil.rmtree(scratch_of(spec.outputs_dir), ignore_errors=True)
 
 
 def _metrics(job: Work) -> dict[str, EvaluationMetrics]:

@@ -4,9 +4,8 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-
-import numpy as np
 
 from segdrop import durable, logs
 from segdrop.answers import ModelSummary, Scores
@@ -17,12 +16,13 @@ from segdrop.dataset.classes.official_colours import colours_for
 from segdrop.dataset.classes.remapping import Remap
 from segdrop.dataset.unlabelled.item import Item, SkippedItem
 from segdrop.errors import DataError, Issue, StoppedError
-from segdrop.inference import matching
+from segdrop.inference import matching, pipeline
 from segdrop.inference.decoding import Decoder
 from segdrop.inference.evaluation import PART, Evaluation
 from segdrop.inference.journal import Journal
 from segdrop.inference.outputs import catalog
-from segdrop.inference.outputs.protocol import Output, Setting
+from segdrop.inference.outputs.measures import record_of
+from segdrop.inference.outputs.protocol import Output, Setting, scratch_of
 from segdrop.inference.prediction import ImageRecord, Prediction, SkippedRecord
 from segdrop.inference.predictor import Predictor
 from segdrop.inference.reporting import Reporter
@@ -85,13 +85,19 @@ def find_model(spec: InferenceSpec) -> ModelFile:
 def _remap(spec: InferenceSpec, classes: tuple[str, ...]) -> Remap:
     """Returns how the model's classes become those that are answered.
 
-    Of an evaluation, the map is one of the dataset's classes first: what it does not find among the model's is theirs.
+    The map of an evaluation names classes of the dataset, of the model, or of both. Raises ``DataError`` where it names
+    one that neither has, as far as that can be seen: what it made of the dataset's is among the classes there.
     """
     wanted = spec.request.class_map
-    if isinstance(spec.request, EvaluateRequest) and isinstance(wanted, dict):
-        known = {name.casefold() for name in classes}
-        wanted = {old: new for old, new in wanted.items() if old.casefold() in known} or None
-    return remapping.remap(classes, wanted)
+    if not isinstance(spec.request, EvaluateRequest) or not isinstance(wanted, dict):
+        return remapping.remap(classes, wanted)
+    known = {name.casefold() for name in classes}
+    ours = {old: new for old, new in wanted.items() if old.casefold() in known}
+    theirs = {old: new for old, new in wanted.items() if old not in ours}
+    if unknown := [old for old, new in theirs.items() if new is not None and str(new) not in spec.classes]:
+        message = f"`class_map` names {', '.join(unknown)}: neither the dataset nor the model has such a class"
+        raise DataError([Issue.of(Code.CLASSES_MAP_UNKNOWN, message, count=len(unknown))])
+    return remapping.remap(classes, ours or None)
 
 
 @dataclass(slots=True)
@@ -108,45 +114,42 @@ class Work:
     reporter: Reporter
     output_names: list[str]
     written_bytes: int = 0
+    next_look: int = 0  #: number of images from which on the size of the result is looked at again
     started_at: float = field(default_factory=time.monotonic)
     first_image_seconds: float = 0.0
 
     def run(self) -> None:
         """Predicts every image that is not done yet. Raises ``StoppedError`` when asked to stop."""
         predictor = Predictor(self.model.loaded.segmenter, tile=self.spec.request.tile, tta=self.spec.request.tta)
-        for prediction in predictor.predictions(self._images()):
-            self._write(prediction)
+        for done in pipeline.run(self._images(), predictor, self._written):
+            self._note(done)
 
-    def _images(self) -> Iterator[Item]:
-        """Yields the images that can be read; the others are noted."""
+    def _images(self) -> Iterator[Item | SkippedItem]:
+        """Yields the images as they are decoded."""
         limit = self.spec.request.max_images
         for item in self.decoder:
             if self.stop:
-                self.journal.sync()
                 raise StoppedError
             if limit is not None and item.index >= limit:
                 return
-            if isinstance(item, SkippedItem):
-                self._skip(item)
-            else:
-                yield item
+            yield item
 
-    def _skip(self, item: SkippedItem) -> None:
-        logs.get().warning("image.skipped", file=item.name, **item.issue.to_json())
-        self.journal.append(SkippedRecord(index=item.index, name=item.name, issue=item.issue))
-        self.reporter.image_done()
-
-    def _write(self, prediction: Prediction) -> None:
-        if self.stop:
-            self.journal.sync()
-            raise StoppedError
-        measured = {PART: self.evaluation.measure(prediction)} if self.evaluation else {}
+    def _written(self, prediction: Prediction) -> ImageRecord:
+        """Writes the files of an image, in a thread of its own, and returns its line of the journal."""
         answered = self._answered(prediction)
+        measured = {PART: self.evaluation.measure(answered)} if self.evaluation else {}
         parts = {output.name: part for output in self.outputs if (part := output.write(answered)) is not None}
-        self.journal.append(_record(answered, parts | measured))
-        self._require_room()
-        if not self.first_image_seconds:
-            self.first_image_seconds = time.monotonic() - self.started_at
+        return record_of(answered, parts | measured)
+
+    def _note(self, done: ImageRecord | SkippedItem) -> None:
+        """Tells of an image in the journal: those before it are in it, however far decoding is ahead."""
+        if isinstance(done, SkippedItem):
+            logs.get().warning("image.skipped", file=done.name, **done.issue.to_json())
+            self.journal.append(SkippedRecord(index=done.index, name=done.name, issue=done.issue))
+        else:
+            self.journal.append(done)
+            self._require_room()
+            self.first_image_seconds = self.first_image_seconds or time.monotonic() - self.started_at
         self.reporter.image_done()
 
     def _answered(self, prediction: Prediction) -> Prediction:
@@ -161,14 +164,17 @@ class Work:
 
     def _require_room(self) -> None:
         """Looks now and then whether the result is larger than the operator allows; raises ``DataError`` then."""
-        if self.journal.count % _LOOK_EVERY:
+        if self.journal.count < self.next_look:
             return
-        self.written_bytes = folder_bytes(self.spec.outputs_dir)
+        # ever later: each look takes longer, and the result is hardly a tenth larger than at the one before
+        self.next_look = self.journal.count + max(_LOOK_EVERY, self.journal.count // 10)
+        folders = self.spec.outputs_dir, scratch_of(self.spec.outputs_dir)
+        self.written_bytes = sum(map(folder_bytes, folders))
         if self.written_bytes > self.spec.limits.max_output_bytes:
             raise DataError([too_large(self.written_bytes, self.spec.limits.max_output_bytes)])
 
 
-#: images from one look at the size of the result to the next
+#: images from one look at the size of the result to the next, at least
 _LOOK_EVERY = 64
 
 
@@ -183,25 +189,6 @@ def folder_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _record(prediction: Prediction, parts: dict[str, object]) -> ImageRecord:
-    item, class_ids = prediction.item, prediction.class_ids
-    ids, counts = np.unique(class_ids, return_counts=True)
-    height, width = class_ids.shape
-    return ImageRecord(
-        index=item.index,
-        name=item.name,
-        stem=item.stem,
-        height=height,
-        width=width,
-        seconds=item.seconds,
-        pixels=dict(zip(ids.tolist(), counts.tolist(), strict=True)),
-        mean_confidence=round(float(prediction.confidence.mean()) / 255, 6),
-        doubt=round(prediction.doubt, 6),
-        descriptor=prediction.descriptor,
-        parts=parts,
-    )
-
-
 def build(spec: InferenceSpec, stop: StopFlag, model: Model, stack: ExitStack) -> Work:
     """Returns a job that is ready for its next image: the first, or the one after the last in the journal.
 
@@ -212,7 +199,8 @@ def build(spec: InferenceSpec, stop: StopFlag, model: Model, stack: ExitStack) -
     if issues := catalog.refused(names, spec.kind):
         raise DataError(issues)
     durable.ensure_dir(spec.outputs_dir)
-    journal = stack.enter_context(Journal(spec.journal_path))
+    sync = partial(durable.sync_filesystem, spec.outputs_dir)
+    journal = stack.enter_context(Journal(spec.journal_path, sync=sync))
     if journal.count:
         logs.get().info("job.resumed", images=journal.count)
     decoder = stack.enter_context(Decoder(_order(spec, model, journal), *_decoding_paths(spec)))

@@ -1,22 +1,23 @@
-"""An inference-only copy of a model, in which everything that only training needs is folded away.
+"""An inference-only copy of a network, in which everything that only training needs is folded away.
 
 BatchNorm after a convolution is an affine map with fixed numbers in evaluation, and becomes part of the convolution's
 weights and bias. The addition of a residual branch and the ReLU after a convolution are done while its output is still
 in the processor's cache. Weights are stored in the number format and in the memory layout that oneDNN computes with,
 rather than brought into them at every call. Heads whose output is not asked for are not computed.
 
-Sums are taken in another order than in the model itself, and folded weights are rounded once more: logits are equal
+Sums are taken in another order than in the network itself, and folded weights are rounded once more: logits are equal
 within the rounding of the number format, and a pixel between two classes may fall to the other one. Metrics of a
-training are therefore measured with the model itself, as predict.py computes; the copy is for predicting many images.
+training are therefore measured with the network itself, as predict.py computes; the copy is for predicting many images.
 
 Dead taps of atrous convolutions need nothing here: oneDNN's forward pass leaves out the taps that see only padding.
 """
 
 import copy
 import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
@@ -27,33 +28,28 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from segdrop.modeling.precision import CPU, Host
 
+#: Returns the logits (N, C, h, w) of images (N, 3, H, W).
+Compute = Callable[[Tensor], Tensor]
+
 _ADDITIONS = frozenset({operator.add, operator.iadd, torch.add})
 _RELUS = frozenset({functional.relu, torch.relu})
 #: bf16 keeps 8 bits of a number: outputs of the same convolution differ by 0.4 %, and more is another function
 _MOST_ERROR = 0.02
 
 
-class Headed(Protocol):
-    """A module that gives logits, the main head's first: a ``SegmentationModel``, or another of that form."""
+def inference_copy(network: nn.Module, compute: Compute, host: Host) -> nn.Module:
+    """Returns a faster module that gives the logits (N, C, h, w) float32 that ``compute`` gives of images (N, 3, H, W).
 
-    training: bool
-
-    def forward_heads(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Returns the logits of each head, (N, C, h, w) float32, as small as they are computed."""
-
-
-def inference_copy(model: Headed, host: Host) -> nn.Module:
-    """Returns a faster module that gives a model's logits (N, C, h, w) float32 of images (N, 3, H, W) float32.
-
-    Logits are those of the main head, as small as they are computed. The module lives on the host's device, computes
-    in the host's number format without autocast, and shares no memory with the model, which stays as it is. It keeps
-    the output stride that the model has now. Raises ``ValueError`` for a model in training mode, and
-    ``torch.fx.proxy.TraceError`` for one whose ``forward_heads`` branches on the values of its input.
+    ``compute`` calls layers of ``network``, such as ``class_logits`` of a ``SegmentationModel``; what it does not call
+    is left out. The module takes images in float32 on the host's device, and computes in the host's number format,
+    whether or not autocast is on. It shares no memory with the network, which stays as it is, and keeps the output
+    stride that that has now. Raises ``ValueError`` for a network in training mode, and ``torch.fx.proxy.TraceError``
+    where ``compute`` branches on the values of its input.
     """
-    if model.training:
-        raise ValueError("only a model in evaluation mode can be copied for inference")
-    root = _MainHead(model, host.dtype)
-    module = fx.GraphModule(root, _Tracer().trace(root))  # a hierarchy of its own, with the model's layers in it
+    if network.training:
+        raise ValueError("only a network in evaluation mode can be copied for inference")
+    root = _Function(network, compute, host.dtype)
+    module = fx.GraphModule(root, _Tracer().trace(root))  # a hierarchy of its own, with the network's layers in it
     module.graph.eliminate_dead_code()
     with torch.no_grad():
         for node, layer in _layers(module):
@@ -63,19 +59,34 @@ def inference_copy(model: Headed, host: Host) -> nn.Module:
             _replace(module, node, layer, host)
     module.delete_all_unused_submodules()
     module.recompile()
-    return module.eval().requires_grad_(requires_grad=False)
+    return _WithoutAutocast(module.eval().requires_grad_(requires_grad=False), host)
 
 
-class _MainHead(nn.Module):
+class _Function(nn.Module):
     """The function that is copied."""
 
-    def __init__(self, model: Headed, dtype: torch.dtype) -> None:
+    def __init__(self, network: nn.Module, compute: Compute, dtype: torch.dtype) -> None:
         super().__init__()
-        self.model = model
+        self.network = network
+        self._compute = compute
         self._dtype = dtype
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.model.forward_heads(images.to(self._dtype))[0]
+        return self._compute(images.to(self._dtype)).float()
+
+
+class _WithoutAutocast(nn.Module):
+    """Keeps autocast from converting what has its number format already."""
+
+    def __init__(self, module: fx.GraphModule, host: Host) -> None:
+        super().__init__()
+        self.module = module
+        self._device_type = host.device.type
+
+    def forward(self, images: Tensor) -> Tensor:
+        with torch.autocast(self._device_type, enabled=False):
+            logits: Tensor = self.module(images)
+        return logits
 
 
 class _Tracer(fx.Tracer):
@@ -194,7 +205,7 @@ def _is_foldable(convolution: nn.Conv2d) -> bool:
 
 
 def _replace(module: fx.GraphModule, node: fx.Node, layer: nn.Module, host: Host) -> None:
-    """Replaces a layer by its copy for inference: the model's own layers stay as they are."""
+    """Replaces a layer by its copy for inference: the network's own layers stay as they are."""
     if isinstance(layer, nn.AdaptiveAvgPool2d) and layer.output_size in {1, (1, 1)}:
         _put(module, [node], GlobalMean(), node.args)
     elif not isinstance(layer, FoldedConvolution) and layer.state_dict():

@@ -22,8 +22,6 @@ Flags = npt.NDArray[np.bool_]
 INSET = 0.05
 #: pixels by which points that are left out may lie beside the outline: tried one after the other
 _TOLERANCES = (0.6, 0.45, 0.35)
-#: share of a region's pixels that may change, by each rule
-_MOST_CHANGED = 0.003
 #: sides shorter than this belong to the steps of an oblique border
 _LONG = 2
 _CORNERS_OF_RECTANGLE = 4
@@ -58,16 +56,14 @@ def exact(rings: Rings) -> Outlines:
     return Outlines(points, np.arange(len(points), dtype=np.float64), rings.first)
 
 
-def simplified(rings: Rings, pixels: Points) -> Outlines:
+def simplified(rings: Rings, most: Points) -> Outlines:
     """Returns outlines with fewer points that change next to no pixels.
 
-    ``pixels`` is the number of pixels by which each ring is measured, (number of rings,): at most three in a thousand
-    of them change by either rule, so that small regions keep each pixel. Points are left out by the method
-    of Ramer, Douglas and Peucker (1973), for all rings at once. Where each tolerance changes too much, those lines
-    that change most become the border again.
+    ``most`` is the number of pixels that each ring may change, (number of rings,), by either rule; where it is less
+    than one, the ring stays as it is. Points are left out by the method of Ramer, Douglas and Peucker (1973), for all
+    rings at once. Where each tolerance changes too much, those lines that change most become the border again.
     """
     whole = exact(rings)
-    most = _MOST_CHANGED * pixels
     is_open = (np.diff(rings.first) > _CORNERS_OF_RECTANGLE) & (most >= 1)
     stepless = _chosen(is_open, _stepless(rings), whole)
     outlines = whole

@@ -19,6 +19,8 @@ MOST_REGIONS = 2_000
 #: runs of one class within a row, beyond which a prediction is noise that is not worth outlines: 1 GB of memory
 MOST_RUNS = 3_000_000
 _MOST_CONFIDENT = 255
+#: share of the pixels of a region, and of those of a class in an image, that outlines with fewer points may change
+_MOST_OF_REGION, _MOST_OF_CLASS = 0.006, 0.008
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +168,11 @@ class _Image:
         self.wanted = np.flatnonzero(is_wanted)
         areas = _areas(self.rings)
         self.enclosed = areas[self.tree.outer]
-        self.outlines = outlines.simplified(self.rings, _shares(self.tree, self.rings.is_hole, areas, self.num_pixels))
+        most = np.minimum(
+            _MOST_OF_REGION * _shares(self.tree, self.rings.is_hole, areas, self.num_pixels),
+            _MOST_OF_CLASS * _shares_of_classes(runs, self.rings),
+        )
+        self.outlines = outlines.simplified(self.rings, most)
         self._boxes = _boxes(self.rings)[self.tree.outer]
         self._holes = _by_region(self.tree, self.rings)
         self._open_holes = _open_holes(self.tree, np.flatnonzero(~is_wanted))
@@ -260,6 +266,28 @@ def _shares(
     holes = np.bincount(tree.region, np.where(is_hole, areas, 0), len(num_pixels))
     pixels = np.where(holes > 0, num_pixels / 2, num_pixels)[tree.region]
     return np.where(is_hole, np.minimum(pixels * areas / np.maximum(holes[tree.region], 1), areas), pixels)
+
+
+def _shares_of_classes(runs: Runs, rings: Rings) -> npt.NDArray[np.float64]:
+    """Returns for each ring the number of pixels of a class that it decides on: the least of all classes at it.
+
+    Rings divide the pixels of a class by their lengths: those of its own regions, and those that its pixels lie along.
+    So do the pixels of the background, which has no outlines of its own.
+    """
+    classes, own = np.unique(runs.class_ids, return_inverse=True)
+    length = np.add.reduceat(np.abs(rings.corners[tracing.successors(rings.first)] - rings.corners), rings.first[:-1])
+    length = length.sum(axis=1)
+    # across the left end of a run is the run before it, across its right end that after it
+    is_inside = np.stack((runs.starts > 0, runs.ends < runs.width), axis=1).reshape(-1)
+    across = np.stack((np.roll(own, 1), np.roll(own, -1)), axis=1).reshape(-1)
+    pairs = np.concatenate(
+        (rings.of_side * len(classes) + np.repeat(own, 2), (rings.of_side * len(classes) + across)[is_inside])
+    )
+    ring, number = np.divmod(np.unique(pairs), len(classes))
+    pixels = np.bincount(own, runs.ends - runs.starts)
+    total = np.bincount(number, length[ring], len(classes))
+    share = pixels[number] * length[ring] / total[number]
+    return np.asarray(np.minimum.reduceat(share, np.searchsorted(ring, np.arange(len(length)))), np.float64)
 
 
 def _boxes(rings: Rings) -> Integers:

@@ -7,7 +7,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from segdrop.modeling.folding import Headed, inference_copy
 from segdrop.modeling.precision import Host
 from segdrop.modeling.segmenters.colours import colours_of
 from segdrop.modeling.segmenters.preprocessing import Preprocessing
@@ -52,15 +51,3 @@ class NetworkSegmenter:
         pixels = self._host.place(self._preprocessing.tensor(images))
         with torch.inference_mode(), self._host.autocast():
             return self._compute(pixels).float()
-
-
-def folded(model: Headed, host: Host) -> Compute:
-    """Returns what computes the logits of a network: a copy for inference, which knows its format without autocast."""
-    copy = inference_copy(model, host)
-
-    def compute(images: Tensor) -> Tensor:
-        with torch.autocast(host.device.type, enabled=False):
-            logits: Tensor = copy(images)
-            return logits
-
-    return compute

@@ -1,16 +1,18 @@
 """torchvision's published segmentation weights: 21 classes of PASCAL VOC, trained on COCO."""
 
 from pathlib import Path
+from typing import cast
 
 from torch import Tensor, nn
 
 from segdrop.codes import Code
 from segdrop.model_files import description, kinds
 from segdrop.model_files.model_file import ModelFile
+from segdrop.modeling.folding import inference_copy
 from segdrop.modeling.operators import import_torchvision
 from segdrop.modeling.precision import Host
 from segdrop.modeling.segmenters import opening
-from segdrop.modeling.segmenters.network import NetworkSegmenter, folded
+from segdrop.modeling.segmenters.network import NetworkSegmenter
 from segdrop.modeling.segmenters.preprocessing import Preprocessing, normalised
 from segdrop.modeling.segmenters.protocol import LoadedModel
 from segdrop.spec import Limits
@@ -27,17 +29,15 @@ def load(model: ModelFile, host: Host, folder: Path, _limits: Limits) -> LoadedM
         content = opening.tensors(model, stream)
     if architecture is None or not isinstance(content, dict):
         raise opening.fault(model, Code.MODEL_INVALID, "it holds no weights of torchvision's")
-    network = PublishedNetwork(build_network(architecture, len(description.VOC_CLASSES)))
-    state = {name: value for name, value in content.items() if not str(name).startswith(_AUXILIARY)}
+    network = build_network(architecture, len(description.VOC_CLASSES))
     try:
-        network.network.load_state_dict(state)
+        network.load_state_dict({name: value for name, value in content.items() if not name.startswith(_AUXILIARY)})
     except RuntimeError as error:
         raise opening.fault(model, Code.MODEL_INVALID, f"its weights are not those of {architecture}") from error
-    network.to(host.device).eval()
+    fast = inference_copy(network.eval(), lambda pixels: _logits(network, pixels), host)
     scale, offset = normalised()
     preprocessing = Preprocessing(scale, offset, shortest_edge=_SHORTEST_EDGE, side_multiple=16)
-    classes = tuple(description.VOC_CLASSES)
-    return LoadedModel(NetworkSegmenter(folded(network, host), host, preprocessing, classes), digest)
+    return LoadedModel(NetworkSegmenter(fast, host, preprocessing, tuple(description.VOC_CLASSES)), digest)
 
 
 def build_network(architecture: str, num_classes: int) -> nn.Module:
@@ -49,18 +49,8 @@ def build_network(architecture: str, num_classes: int) -> nn.Module:
     return network
 
 
-class PublishedNetwork(nn.Module):
-    """torchvision's network, asked for its logits as small as they are computed."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward_heads(self, images: Tensor) -> tuple[Tensor]:
-        """Returns the logits (N, C, h, w) float32 of images (N, 3, H, W), the only ones.
-
-        The heads of FCN and DeepLabV3 take one map of features, that of LR-ASPP two.
-        """
-        features = self.network.get_submodule("backbone")(images)
-        classifier = self.network.get_submodule("classifier")
-        return (classifier(features if "low" in features else features["out"]).float(),)
+def _logits(network: nn.Module, pixels: Tensor) -> Tensor:
+    """Returns the logits as small as they are computed. FCN and DeepLabV3 take one map of features, LR-ASPP two."""
+    features = network.get_submodule("backbone")(pixels)
+    classifier = network.get_submodule("classifier")
+    return cast("Tensor", classifier(features if "low" in features else features["out"]))
