@@ -150,7 +150,7 @@ def onnx_model(
     domain: str = "",
     element: int = 1,
 ) -> Any:
-    """A graph that has one convolution, and after it what ``last`` says: an operator, or ``NHWC``."""
+    """A graph that has one convolution, and after it what ``last`` says: an operator, ``NHWC`` or ``Squashed``."""
     from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415
 
     value, nodes = "image", []
@@ -166,6 +166,8 @@ def onnx_model(
         attributes: dict[str, Any] = {"Softmax": {"axis": 1}, "ArgMax": {"axis": 1, "keepdims": 0}}.get(last, {})
         if last == "NHWC":
             last, attributes = "Transpose", {"perm": [0, 2, 3, 1]}
+        if last == "Squashed":  # one row for each class, as detectors have one for each number of a box
+            last, attributes = "ReduceMax", {"axes": [2], "keepdims": 0}
         output_element = TensorProto.INT64 if last in ("ArgMax", "Shape") else TensorProto.FLOAT
         nodes.append(helper.make_node(last, [value], ["result"], domain=domain, **attributes))
         value = "result"

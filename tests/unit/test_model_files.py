@@ -3,7 +3,10 @@
 import json
 import pickle
 import zipfile
+from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -428,3 +431,28 @@ def test_the_command_hashes_where_it_is_asked_to(layout: RootLayout) -> None:
     path = write_model_pth(layout.models / "ours.pth", nn.Linear(1, 1))
     hashes = [json.loads(listed(layout, "--json", *option))["models"][0]["sha256"] for option in ([], ["--hash"])]
     assert hashes == [None, _sha256(path)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_damaged_files_are_told_from_defects_of_ours(tmp_path: Path, seed: int) -> None:
+    """Whatever the bytes are, what reads them raises what the fault of a file is told by."""
+    random = Random(seed)
+    graph = with_external_weights(onnx_model("Softmax"), "x").SerializeToString()
+    model = write_model_pth(tmp_path / "m.pth", nn.Linear(1, 1)).read_bytes()
+    with zipfile.ZipFile(tmp_path / "m.pth") as archive:
+        pickled = archive.read(next(name for name in archive.namelist() if name.endswith("data.pkl")))
+    for _ in range(200):
+        with suppress(ValueError):
+            onnx_messages.read(BytesIO(_damaged(graph, random)))
+        with suppress(ValueError):
+            pickled_tensors.plain_values(_damaged(pickled, random))
+        with suppress(ValueError, DataError):
+            pickled_tensors.read(BytesIO(_damaged(model, random)))
+
+
+def _damaged(content: bytes, random: Random) -> bytes:
+    changed = bytearray(content)
+    for _ in range(random.randint(1, 4)):
+        place, size = random.randrange(len(changed)), random.randint(0, 8)
+        changed[place : place + size] = random.randbytes(random.randint(0, 8))
+    return bytes(changed)
