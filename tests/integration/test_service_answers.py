@@ -38,7 +38,7 @@ INPUTS: dict[str, tuple[Callable[[Path], None], bytes | None, str]] = {
     "not json.zip": (good, b"level = 3", "request.not_json"),
     "binary sidecar.zip": (good, b"\xff\xfe\x00{", "request.not_json"),
     "long sidecar.zip": (good, b'{"level": 1}' + b" " * 2_000_000, "request.too_large"),
-    "wrong task.zip": (good, b'{"task": "predict"}', "request.invalid_value"),
+    "wrong task.zip": (good, b'{"task": "dream"}', "request.invalid_value"),
     "no such weights.zip": (good, b'{"pretrained": "mine.pth"}', "request.weights_not_found"),
 }
 

@@ -468,7 +468,7 @@ def test_verdict_on_an_input_that_has_changed_since_is_void(root: Root, good: Pa
 
 
 def stamp_of(status: os.stat_result) -> settle.Stamp:
-    return settle.Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return settle.stamp_of(status)
 
 
 @pytest.mark.parametrize(("batch_size", "starts"), [(1, 1), (2, 1), (3, 2), (8, 2)])
