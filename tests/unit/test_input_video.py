@@ -190,6 +190,12 @@ def test_what_is_no_video_is_unreadable(tmp_path: Path, content: bytes) -> None:
     assert [issue.code for issue in surveyed(path).issues] == ["input.video_unreadable"]
 
 
+def test_containers_that_are_not_listed_are_not_opened(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.nut")
+    assert av.open(str(path)).format.name == "nut"  # FFmpeg would
+    assert [issue.code for issue in surveyed(path).issues] == ["input.video_unreadable"]
+
+
 def test_a_playlist_cannot_name_other_files(tmp_path: Path) -> None:
     secret = write_video(tmp_path / "secret.ts")
     for content in (

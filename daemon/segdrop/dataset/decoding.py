@@ -37,12 +37,12 @@ def decode(spec: DecodeSpec, stop: child_runtime.StopFlag) -> None:
     with _lines() as (orders, answers):
         child_runtime.allow_cpu(ITEM_CPU_SECONDS)
         with _source(spec) as source, _Slots(spec, orders) as slots:
-            answers.write(messages.written(messages.Opened(count=source.count)))
+            _tell(answers, messages.Opened(count=source.count))
             for item in source.items(spec.start, lambda index, name: _begin(answers, index, name)):
                 if stop:
                     raise StoppedError
                 _hand_over(item, slots, answers)
-            answers.write(messages.written(messages.Ended(issues=tuple(source.issues()))))
+            _tell(answers, messages.Ended(issues=tuple(source.issues())))
 
 
 def _source(spec: DecodeSpec) -> Source:
@@ -61,15 +61,20 @@ def _opened(spec: DecodeSpec) -> Source:
     return open_source(spec.input_path, spec.name, spec.kind, spec.limits, spec.deep_range)
 
 
+def _tell(answers: BinaryIO, message: messages.Message) -> None:
+    answers.write(messages.written(message))
+    answers.flush()
+
+
 def _begin(answers: BinaryIO, index: int, name: str) -> None:
     """Tells that an image is begun, and gives it its processor time."""
-    answers.write(messages.written(messages.Begun(index=index, name=name)))
+    _tell(answers, messages.Begun(index=index, name=name))
     child_runtime.allow_cpu(ITEM_CPU_SECONDS)
 
 
 def _hand_over(item: Item | SkippedItem, slots: "_Slots", answers: BinaryIO) -> None:
     if isinstance(item, SkippedItem):
-        answers.write(messages.written(messages.Skipped(index=item.index, name=item.name, issue=item.issue)))
+        _tell(answers, messages.Skipped(index=item.index, name=item.name, issue=item.issue))
         return
     height, width, _ = item.image.shape
     message = messages.Decoded(
@@ -82,7 +87,7 @@ def _hand_over(item: Item | SkippedItem, slots: "_Slots", answers: BinaryIO) -> 
         has_truth=item.truth is not None,
         seconds=item.seconds,
     )
-    answers.write(messages.written(message))
+    _tell(answers, message)
 
 
 class _Slots:
@@ -142,7 +147,7 @@ def _lines() -> Iterator[tuple[BinaryIO, BinaryIO]]:
     own = os.dup(1)
     os.dup2(2, 1)
     try:
-        with os.fdopen(own, "wb", buffering=0) as answers, os.fdopen(os.dup(0), "rb") as orders:
+        with os.fdopen(own, "wb") as answers, os.fdopen(os.dup(0), "rb") as orders:
             yield orders, answers
     except BrokenPipeError:  # nobody reads any more
         raise StoppedError from None

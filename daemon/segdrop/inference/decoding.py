@@ -225,7 +225,7 @@ class Decoder:
         """
         self._deaths += 1
         begun = {"file": self._begun.name, "index": self._begun.index} if self._begun is not None else {}
-        logs.get().warning("decoder.died", detail=how, times=self._deaths, **begun)
+        logs.get().error("child.crashed", stage="decode", detail=how, times=self._deaths, **begun)
         self._suspect = self._begun or self._suspect
         if self._deaths < _MAX_DEATHS:
             self._start()

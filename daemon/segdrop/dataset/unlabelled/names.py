@@ -38,11 +38,11 @@ def image_members(archive: Archive) -> tuple[list[int], list[str]]:
 
 def _no_images(others: list[str]) -> Issue:
     videos = [name for name in others if input_kinds.by_name(name) is InputKind.VIDEO]
-    found = f"none of the {len(others)} files in the ZIP has the name of an image"
+    found = f"no file in the ZIP has the name of an image; other files: {len(others)}"
     if videos:
         return Issue.of(
             Code.INPUT_NO_IMAGES,
-            f"{found}, and {len(videos)} have that of a video",
+            f"{found}, of which videos: {len(videos)}",
             files=videos,
             count=len(videos),
             fix="Drop the video by itself, not in a ZIP, with its request beside it.",
@@ -54,13 +54,8 @@ def other_files(names: list[str]) -> list[Issue]:
     """Returns a note about files that are no images, where there are any."""
     if not names:
         return []
-    return [
-        Issue.of(
-            Code.LAYOUT_STRAY_FILE,
-            f"{len(names)} files of the ZIP are left out: no images, by their names",
-            files=names,
-        )
-    ]
+    message = f"files that do not have the name of an image were left out: {len(names)}"
+    return [Issue.of(Code.LAYOUT_STRAY_FILE, message, files=names)]
 
 
 def is_image(name: str) -> bool:

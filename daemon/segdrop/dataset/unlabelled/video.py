@@ -107,28 +107,34 @@ class Video:
     def _read_facts(self) -> VideoFacts:
         """Returns the facts, having decoded the first frame; the container is at its beginning again then."""
         stream = self._stream
-        if stream.width * stream.height > self._limits.max_video_pixels:
-            raise self._too_large(stream.width, stream.height)
-        promised = stream.frames or None
+        self._refuse_too_much()
         duration, rate = _duration_seconds(self._av, self._container, stream), _rate(stream)
         likely = math.ceil(duration * rate) if duration and rate else None
-        if (promised or 0) > self._limits.max_video_frames:
-            message = f"it has {promised} frames; the limit is {self._limits.max_video_frames}"
-            raise self._fault(Code.INPUT_VIDEO_TOO_LONG, message)
         first = self._first_frame()
-        self._container.close()
-        self._issues.clear()
-        self._open()
-        return VideoFacts(
+        facts = VideoFacts(
             width=first.shape[1],
             height=first.shape[0],
-            frames=promised or likely,
-            is_promise=promised is not None,
+            frames=stream.frames or likely,
+            is_promise=bool(stream.frames),
             fps=rate,
             duration_seconds=duration,
             has_audio=bool(self._container.streams.audio),
             codec=stream.codec_context.name,
         )
+        self._container.close()
+        self._issues.clear()
+        self._open()
+        return facts
+
+    def _refuse_too_much(self) -> None:
+        """Raises DataError where the container promises more, or larger frames, than is allowed."""
+        stream, limits = self._stream, self._limits
+        if stream.width * stream.height > limits.max_video_pixels:
+            message = f"its frames are {stream.width}x{stream.height}; the limit is {limits.max_video_pixels} pixels"
+            raise self._fault(Code.INPUT_VIDEO_TOO_LARGE, message)
+        if stream.frames > limits.max_video_frames:
+            message = f"it has {stream.frames} frames; the limit is {limits.max_video_frames}"
+            raise self._fault(Code.INPUT_VIDEO_TOO_LONG, message)
 
     def _first_frame(self) -> npt.NDArray[np.uint8]:
         """Returns the first frame that can be decoded. Raises DataError where there is none."""
@@ -146,7 +152,8 @@ class Video:
         seconds: float | None = None
         begin(0, _frame_name(0))
         for index, frame in enumerate(self._frames()):
-            if self._must_stop(index, frame):
+            if (surplus := self._surplus(index, frame)) is not None:
+                self._say(*surplus)
                 return
             seconds = frame.time if frame is not None else seconds
             if index >= start:
@@ -186,28 +193,21 @@ class Video:
         except self._av.error.FFmpegError:
             yield None
 
-    def _must_stop(self, index: int, frame: Any) -> bool:  # noqa: ANN401  (PyAV's)
-        """Whether the video has yielded what it promises, and what follows is too much; that is said then."""
-        stream = self._stream
-        if stream.frames and index >= stream.frames:
-            message = f"it says that it has {stream.frames} frames, and yields more: the rest was left out"
-            self._say(Code.INPUT_VIDEO_MORE_THAN_PROMISED, message)
-            return True
-        if index >= self._limits.max_video_frames:
+    def _surplus(self, index: int, frame: Any) -> tuple[Code, str] | None:  # noqa: ANN401  (PyAV's)
+        """Returns what is too much about a frame, in a video that has yielded all that it promises; None else."""
+        promised, most, facts = self._stream.frames, self._limits.max_video_frames, self.facts
+        if promised and index >= promised:
+            message = f"it says that it has {promised} frames, and yields more: the rest was left out"
+            return Code.INPUT_VIDEO_MORE_THAN_PROMISED, message
+        if index >= most:
+            return Code.INPUT_VIDEO_TOO_LONG, f"it has more than the {most} frames that are allowed: it was read so far"
+        if frame is not None and frame.width * frame.height > facts.width * facts.height:
             message = (
-                f"it has more than the {self._limits.max_video_frames} frames that are allowed: it was read so far"
+                f"frame {index} is {frame.width}x{frame.height}, more than the {facts.width}x{facts.height} of the "
+                "first: it was read so far"
             )
-            self._say(Code.INPUT_VIDEO_TOO_LONG, message)
-            return True
-        promised = self.facts.width * self.facts.height
-        if frame is not None and frame.width * frame.height > promised:
-            message = (
-                f"frame {index} is {frame.width}x{frame.height}, more than the {self.facts.width}x{self.facts.height} "
-                "of the first: it was read so far"
-            )
-            self._say(Code.INPUT_VIDEO_MORE_THAN_PROMISED, message)
-            return True
-        return False
+            return Code.INPUT_VIDEO_MORE_THAN_PROMISED, message
+        return None
 
     def _item(self, index: int, frame: Any) -> Item | SkippedItem:  # noqa: ANN401  (PyAV's)
         name = _frame_name(index)
@@ -241,10 +241,6 @@ class Video:
 
     def _say_incomplete(self, where: str) -> None:
         self._say(Code.INPUT_VIDEO_INCOMPLETE, f"it ends {where}")
-
-    def _too_large(self, width: int, height: int) -> DataError:
-        message = f"its frames are {width}x{height}; the limit is {self._limits.max_video_pixels} pixels"
-        return self._fault(Code.INPUT_VIDEO_TOO_LARGE, message)
 
     def _fault(self, code: Code, message: str) -> DataError:
         return DataError([Issue.of(code, f"{self._name}: {message}", files=[self._name])])
