@@ -19,19 +19,14 @@ def write_clip(
     rate: Fraction | int = 25,
     sound: str | None = "aac",
     size: tuple[int, int] = (48, 64),
-    times: list[Fraction] | None = None,
-    form: str | None = None,
 ) -> Path:
-    """Writes a video of ``count`` frames of noise, (height, width), with a tone of the same length."""
-    with av.open(str(path), "w", format=form) as container:
+    """Writes a video of ``count`` grey frames, (height, width), each lighter than the last, with a tone as long."""
+    with av.open(str(path), "w") as container:
         video: Any = container.add_stream("mpeg4", rate=rate)
         video.height, video.width, video.pix_fmt = *size, "yuv420p"
         tone: Any = container.add_stream(sound, rate=_SOUND_RATE, layout="mono") if sound else None
         for index in range(count):
             frame: Any = av.VideoFrame.from_ndarray(np.full((*size, 3), 20 * index % 256, np.uint8), format="rgb24")
-            if times:
-                frame.pts, frame.time_base = times[index] * 1000, Fraction(1, 1000)
-                video.codec_context.time_base = Fraction(1, 1000)
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
         for packet in _tone(tone, count / rate) if tone else ():

@@ -115,17 +115,32 @@ def _stop_at_the_first(source: Decoder) -> None:
         os.kill(source.pid, signal.SIGTERM)
 
 
+def peaks(told: DecodeOrder, places: tuple[int, int]) -> list[int]:
+    """The child's peak memory in KiB, when images at these places were taken."""
+    found = []
+    with decoder(told) as source:
+        for item in source:
+            assert isinstance(item, Item)
+            if item.index in places:
+                status = Path(f"/proc/{source.pid}/status").read_text().split()
+                found.append(int(status[status.index("VmHWM:") + 1]))
+    return found
+
+
 def test_memory_of_the_child_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
     picture = encoded(np.random.default_rng(0).integers(0, 256, (400, 600, 3)).astype(np.uint8))
     path = write_zip(tmp_path / "a.zip", {f"{number}.png": picture for number in range(30)})
-    peaks = []
-    with decoder(order(path)) as source:
-        for item in source:
-            assert item.image.shape == (400, 600, 3)
-            if item.index in (5, 26):
-                status = Path(f"/proc/{source.pid}/status").read_text().split()
-                peaks.append(int(status[status.index("VmHWM:") + 1]))
-    assert peaks[1] - peaks[0] < 1_500  # KiB: two pictures
+    early, late = peaks(order(path), (5, 26))
+    assert late - early < 1_500  # two pictures
+
+
+def test_memory_of_the_child_does_not_grow_with_the_length_of_a_video(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    from builders.videos import write_video  # noqa: PLC0415  (it needs PyAV)
+
+    path = write_video(tmp_path / "a.mp4", 300, size=(120, 160))
+    early, late = peaks(order(path, InputKind.VIDEO), (50, 296))
+    assert late - early < 3_000  # the frames between take 14 000
 
 
 def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:

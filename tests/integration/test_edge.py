@@ -80,6 +80,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     layout.published_json(JOB).write_text(json.dumps(answer(JOB)))
     (layout.failed / JOB).mkdir()
     (layout.failed / JOB / "demo.zip").write_bytes(b"x")
+    (layout.models / "toy.onnx").write_bytes(b"a model for stand-ins")
     write_dataset(folder / "good.zip")
     (folder / "output").mkdir()
     (folder / "images.json").write_text(json.dumps({"image_names": ["a.png"], "images": ["iVBORw0KGgo="]}))
@@ -115,6 +116,7 @@ NAMES = [" ".join(name) for name in COMMANDS]
 #: how each parameter that must be given is given
 ARGUMENTS: dict[str, Callable[[Place], str]] = {
     "zip_path": lambda place: str(place.zip_path),
+    "model": lambda place: "toy",
     "job": lambda place: JOB,
     "name": lambda place: "deeplabv3_resnet50",
     "output": lambda place: str(place.output / "made.zip"),
@@ -341,7 +343,7 @@ CIRCUMSTANCES: dict[str, Callable[[Place], None]] = {
 
 
 #: commands that take some seconds, and never look at what is in the outbox and the inbox
-FAR_FROM_THE_SHARE = ("check", "train", "convert")
+FAR_FROM_THE_SHARE = ("check", "train", "convert", "predict", "evaluate")
 #: commands that never look at the root
 FAR_FROM_THE_ROOT = ("images-to-json", "json-to-images")
 OF_THE_SHARE = re.compile("the answer|status.json|the order|foreign|the files in")

@@ -145,14 +145,20 @@ class Decoder:
         patience_seconds = self._item_seconds if self._begun is not None else OPENING_SECONDS
         try:
             line = child.receive(patience_seconds)
+            if line:
+                return messages.read(line)
         except TimeoutError:
-            self._child = None
-            child.kill()
-            return self._died(f"took more than {patience_seconds:g} s")
-        if line:
-            return messages.read(line)
+            return self._killed(child, f"took more than {patience_seconds:g} s")
+        except ValueError:
+            return self._killed(child, "answered what cannot be understood")
         self._child = None
         return self._ended(child.ended())
+
+    def _killed(self, child: PipedChild, why: str) -> SkippedItem | None:
+        """Ends a child with which nothing can be done any more."""
+        self._child = None
+        child.kill()
+        return self._died(why)
 
     def _start(self) -> None:
         """Starts a child at the first image that is wanted and was not given."""
