@@ -4,6 +4,8 @@ import base64
 import io
 import json
 import os
+import resource
+import signal
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
@@ -412,10 +414,20 @@ def test_links_below_the_folder_are_never_followed_out_of_it(segdrop: Command, f
     assert Path("out/a.png").is_symlink() is not bool(force)
 
 
-def test_of_a_file_that_cannot_be_written_to_its_end_nothing_remains(tmp_path: Path) -> None:
-    with pytest.raises(TypeError):
-        json_unpacking._write(tmp_path / "a.png", "no bytes", replace=False)  # type: ignore[arg-type]
-    assert list(tmp_path.iterdir()) == []
+def test_a_full_disk_is_said_with_the_path_and_leaves_no_part_of_a_file(
+    segdrop: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The limit on a file's size stands in for the disk: either ends a write in the middle."""
+    write_json(["small.png", "large.png"], [text(b"x" * 100), text(b"x" * 100_000)])
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        assert segdrop("json-to-images", "in.json", "-o", "out") == Exit.TRY_LATER
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert "out/large.png: File too large" in capsys.readouterr().err
+    assert files_in("out") == {"small.png": b"x" * 100}
 
 
 # memory

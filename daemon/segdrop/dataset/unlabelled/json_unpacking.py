@@ -181,6 +181,8 @@ def _write(path: Path, content: bytes, *, replace: bool) -> None:
         try:
             stream.write(content)
             stream.flush()
-        except BaseException:
+        except BaseException as error:
             path.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise OSError(error.errno, error.strerror, str(path)) from error
             raise
