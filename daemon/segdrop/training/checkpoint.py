@@ -24,13 +24,13 @@ _PROBE_NAME = "room.tmp"
 _FORMAT = 5
 #: keys of the request that change nothing in the run
 _IRRELEVANT = {"priority", "force"}
-#: the order in which version 0.1 wrote the keys of a request
+#: keys in the order in which version 0.1 wrote them; those that came later follow as they do here
 _ORDER_OF_0_1 = (
-    *("task", "schema_version", "level", "image_size", "epochs", "batch_size", "architecture", "pretrained", "loss"),
-    *("device", "optimizer", "learning_rate", "weight_decay", "schedule", "augmentation", "frozen_stages", "ema"),
-    *("precision", "output_stride", "progressive_size", "early_stopping_patience", "validate_every"),
-    *("keep_checkpoints", "val_fraction", "seed", "classes", "labels_include_background", "unknown_values"),
-    *("mask_orientation", "class_map", "ignore_index", "format", "max_images", "mode", "time_budget_minutes"),
+    *("task", "level", "image_size", "epochs", "batch_size", "architecture", "pretrained", "loss", "device"),
+    *("optimizer", "learning_rate", "weight_decay", "schedule", "augmentation", "frozen_stages", "ema", "precision"),
+    *("output_stride", "progressive_size", "early_stopping_patience", "validate_every", "keep_checkpoints"),
+    *("val_fraction", "seed", "classes", "labels_include_background", "unknown_values", "mask_orientation"),
+    *("class_map", "ignore_index", "format", "max_images", "mode", "time_budget_minutes"),
 )
 
 
@@ -86,10 +86,10 @@ def fingerprint(spec: TrainingSpec) -> str:
 
 def _as_version_0_1(request: TrainRequest) -> bytes:
     """Returns a request as version 0.1 wrote it, less what is irrelevant, so that its checkpoints are gone on from."""
-    values = request.model_dump(mode="json", exclude=_IRRELEVANT)
+    dumped = request.model_dump(mode="json", exclude=_IRRELEVANT)
+    values = {key: dumped[key] for key in _ORDER_OF_0_1} | dumped
     if values["mask_orientation"] == "auto":
         del values["mask_orientation"]  # which that version had not
-    values = {key: values.pop(key) for key in _ORDER_OF_0_1 if key in values} | values
     last = {"export": [], "model": None, "outputs": [], "schema_version": values.pop("schema_version")}
     return pydantic_core.to_json(values | last)
 
