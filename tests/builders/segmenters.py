@@ -26,6 +26,7 @@ class ToySegmenter:
         self.colours = None
         self.input_size = ImageSize(*input_size) if input_size else None
         self.side_multiple = side_multiple
+        self.scales_images = False
         self.batches: list[tuple[int, ...]] = []
 
     def logits(self, images: npt.NDArray[np.uint8]) -> Tensor:

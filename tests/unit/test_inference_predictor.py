@@ -126,6 +126,15 @@ def test_tiles_of_a_model_of_one_size_are_the_scale_that_is_asked_for() -> None:
     assert (whole.class_ids != tiled.class_ids).any()
 
 
+def test_a_model_that_scales_images_itself_sees_them_whole_and_as_they_are() -> None:
+    segmenter = ToySegmenter(by_colour(2), 2, side_multiple=16)
+    segmenter.scales_images = True
+    predicted(segmenter, item(30, 1100))
+    assert segmenter.batches == [(1, 30, 1100, 3)]
+    predicted(segmenter, item(30, 110), tile=64)
+    assert segmenter.batches[1:] == [(2, 30, 64, 3)]
+
+
 def test_where_neighbouring_tiles_disagree_one_fades_into_the_other_without_a_step() -> None:
     """The class depends on which tile sees a pixel: the confidence is as smooth as the window, and drops nowhere."""
 

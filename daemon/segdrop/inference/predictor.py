@@ -68,7 +68,10 @@ class Predictor:
 
     def _plan(self, item: Item) -> Plan:
         height, width = item.image.shape[:2]
-        return plan(height, width, self._tile, self._segmenter.input_size, self._segmenter.side_multiple)
+        tile, multiple = self._tile, self._segmenter.side_multiple
+        if self._segmenter.scales_images:
+            tile, multiple = (None if tile == "auto" else tile), 1
+        return plan(height, width, tile, self._segmenter.input_size, multiple)
 
     def _views(self, alike: Sequence[tuple[int, Item, Plan]], batch_size: int) -> Iterator[Views]:
         """Yields what the model says about each window of several images, whose windows have one input size."""

@@ -375,6 +375,11 @@ class OnnxSegmenter:
         """Sides in pixels have to be multiples of it, where any size will do."""
         return self._preprocessing.side_multiple
 
+    @property
+    def scales_images(self) -> bool:
+        """Whether it scales images of any size itself, as in training: a whole image is seen as objects were then."""
+        return self._preprocessing.shortest_edge is not None
+
     def logits(self, images: npt.NDArray[np.uint8]) -> Tensor:
         """Returns the logits (N, C, h, w) float32 of images (N, H, W, 3)."""
         output = self._graph.run(self._preprocessing.tensor(images).numpy())

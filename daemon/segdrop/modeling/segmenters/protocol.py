@@ -32,6 +32,10 @@ class Segmenter(Protocol):
     def side_multiple(self) -> int:
         """Sides in pixels have to be multiples of it, where any size will do."""
 
+    @property
+    def scales_images(self) -> bool:
+        """Whether it scales images of any size itself, as in training: a whole image is seen as objects were then."""
+
     def logits(self, images: npt.NDArray[np.uint8]) -> Tensor:
         """Returns the logits (N, C, h, w) float32 of images (N, H, W, 3), as small as the model computes them.
 
