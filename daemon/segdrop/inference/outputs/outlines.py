@@ -67,7 +67,20 @@ def simplified(rings: Rings, most: Points) -> Outlines:
     """
     whole = exact(rings)
     is_open = (np.diff(rings.first) > _CORNERS_OF_RECTANGLE) & (most >= 1)
-    stepless = _chosen(is_open, _stepless(rings), whole)
+    number = np.flatnonzero(is_open)
+    if not len(number):
+        return whole
+    elements, bounds = _ranges(rings.first[number], rings.first[number + 1])
+    part = Rings(rings.corners[elements], bounds, rings.least[number], rings.of_side, rings.corner_of_side)
+    found = _simplified(part, most[number])
+    place = found.place + (rings.first[number] - bounds[:-1])[found.ring_of_point]
+    return _joined(whole, Outlines(found.points, place, found.first), is_open)
+
+
+def _simplified(rings: Rings, most: Points) -> Outlines:
+    """Returns outlines as :func:`simplified` does, for rings of which each may change a pixel at least."""
+    whole, stepless = exact(rings), _stepless(rings)
+    is_open = np.ones(len(most), np.bool_)
     outlines = whole
     for tolerance in _TOLERANCES:
         outlines = _chosen(is_open, _straightened(stepless, tolerance), outlines)
@@ -75,6 +88,15 @@ def simplified(rings: Rings, most: Points) -> Outlines:
     outlines = _restored(whole, outlines, _is_bad(whole, outlines, is_open, rings.is_hole, most))
     is_open = is_open & ~_is_good(whole, outlines, is_open, rings.is_hole, most)
     return _chosen(is_open, whole, outlines)
+
+
+def _joined(whole: Outlines, part: Outlines, is_in_part: Flags) -> Outlines:
+    """Returns outlines with the rings of a part, in their order, in place of those that are in it."""
+    is_left = ~is_in_part[whole.ring_of_point]
+    points = np.concatenate((whole.points[is_left], part.points))
+    place = np.concatenate((whole.place[is_left], part.place))
+    order = np.argsort(place, kind="stable")
+    return Outlines(points[order], place[order], np.searchsorted(place[order], whole.first))
 
 
 def _directions(rings: Rings) -> tuple[Points, Points]:

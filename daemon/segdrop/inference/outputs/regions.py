@@ -274,16 +274,17 @@ def _shares_of_classes(runs: Runs, rings: Rings, is_drawn: npt.NDArray[np.bool_]
     Rings divide the pixels of a class by their lengths: those of its own regions, and those that its pixels lie along.
     That holds for the pixels of the background, too, whose own rings are not drawn and get none.
     """
-    classes, own = np.unique(runs.class_ids, return_inverse=True)
+    classes = np.flatnonzero(np.bincount(runs.class_ids))
+    own = np.searchsorted(classes, runs.class_ids)
     length = np.add.reduceat(np.abs(rings.corners[tracing.successors(rings.first)] - rings.corners), rings.first[:-1])
     length = np.where(is_drawn, length.sum(axis=1), 0)
     # across the left end of a run is the run before it, across its right end that after it
     is_inside = np.stack((runs.starts > 0, runs.ends < runs.width), axis=1).reshape(-1)
     across = np.stack((np.roll(own, 1), np.roll(own, -1)), axis=1).reshape(-1)
-    pairs = np.concatenate(
-        (rings.of_side * len(classes) + np.repeat(own, 2), (rings.of_side * len(classes) + across)[is_inside])
-    )
-    ring, number = np.divmod(np.unique(pairs), len(classes))
+    base = rings.of_side * len(classes)
+    pairs = np.sort(np.concatenate((base + np.repeat(own, 2), (base + across)[is_inside])))
+    pairs = pairs[np.append(True, pairs[1:] != pairs[:-1])]
+    ring, number = np.divmod(pairs, len(classes))
     pixels = np.bincount(own, runs.ends - runs.starts)
     total = np.bincount(number, length[ring], len(classes))
     share = pixels[number] * length[ring] / np.maximum(total[number], 1)
