@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from segdrop.inference.outputs import files
-from segdrop.inference.outputs.annotated_classes import annotated_classes, line
+from segdrop.inference.outputs.annotated_classes import annotated_classes, guide, line
 from segdrop.inference.outputs.outlines import INSET
 from segdrop.inference.outputs.protocol import Records, Setting
 from segdrop.inference.outputs.regions import Region, Tracing
@@ -22,8 +22,8 @@ _IMPORT = """\
 YOLO segmentation
 =================
 1. Put your images into the folder images/ beside labels/, with the same folders and names as the files there.
-2. Ultralytics: yolo segment train data=data.yaml. Label Studio: label-studio-converter import yolo.
-   CVAT: Actions > Upload annotations > Ultralytics YOLO Segmentation 1.0, with this folder as a ZIP.
+2. CVAT: Actions > Upload annotations > Ultralytics YOLO Segmentation 1.0, with this folder as a ZIP.
+   Ultralytics itself: yolo segment train data=data.yaml
 3. An outline goes into each hole of a region and out again: a line has no other holes.
 """
 
@@ -51,7 +51,7 @@ class YoloOutput:
         content = f"path: .\ntrain: images\nval: images\nnames:\n{quoted}"
         files.write(self._folder, "data", ".yaml", content.encode())
         files.write(self._folder, "classes", ".txt", "".join(f"{name}\n" for name in names).encode())
-        files.write(self._folder, "import", ".txt", _IMPORT.encode())
+        files.write(self._folder, "import", ".txt", guide(_IMPORT))
 
     def _lines(self, region: Region, height: int, width: int) -> Iterator[str]:
         """Yields the line of a region; of one that unites small ones, a line for each run within a row."""
