@@ -70,10 +70,10 @@ test-faults: setup ## run the tests with kills, full disks, real clients and ser
 test-slow: setup ## run the tests with trainings of minutes
 	$(BIN)/python -m pytest -q -m slow tests/acceptance
 
-# Datumaro wants an older Pillow than we do: an environment of its own, inside ours.
-test-exchange: setup ## read back what another program (datumaro) writes in six formats
+# Datumaro wants an older NumPy than we do: an environment of its own, inside ours.
+test-exchange: setup ## read back what another program writes in six formats, and have tools read our pre-labels
 	test -x $(VENV)/exchange/bin/python || $(PYTHON) -m venv $(VENV)/exchange
-	$(VENV)/exchange/bin/python -m pip install -q --disable-pip-version-check datumaro==1.13.12
+	$(VENV)/exchange/bin/python -m pip install -q --disable-pip-version-check datumaro==1.13.12 labelme==6.3.1 label-studio-sdk==2.1.2
 	$(BIN)/python -m pytest -q -m exchange tests/exchange
 
 bench: bench-tools ## measure speed and learning against others, in turn (an hour and a half or more; wants a quiet machine)

@@ -13,6 +13,8 @@ from builders.predictions import setting, written
 from segdrop.dataset.unlabelled.item import Item
 from segdrop.dataset.unlabelled.stems import stems
 from segdrop.inference.outputs import catalog
+from segdrop.inference.outputs.pictures import Pictures
+from segdrop.inference.outputs.regions import Tracing
 from segdrop.inference.prediction import Prediction
 from segdrop.input_kinds import InputKind
 
@@ -84,12 +86,18 @@ def prelabels(
     masks: dict[str, np.ndarray],
     classes: Sequence[str] = CLASSES,
     background: int | None = 0,
+    most_regions: int | None = None,
     **more: Any,
 ) -> Path:
-    """The folder of pre-labels of one kind, as a job writes it."""
+    """The folder of pre-labels of one kind, as a job writes it; more regions than the most are united."""
     common = setting(folder, classes, background=background)
-    outputs = [one for one in catalog.build([kind], common, InputKind.ARCHIVE, **more) if one.name == kind]
-    written(outputs, predictions(masks))
+    outputs = catalog.build([kind], common, InputKind.ARCHIVE, **more)
+    if most_regions is not None:
+        order = catalog.Order(
+            common, Pictures(common), InputKind.ARCHIVE, None, Tracing(common, most_regions), "polygons"
+        )
+        outputs = [catalog.KINDS[kind].make(order)]
+    written([output for output in outputs if output.name == kind], predictions(masks))
     return folder / kind
 
 

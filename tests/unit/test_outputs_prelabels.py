@@ -38,6 +38,18 @@ def test_our_own_reader_sees_the_masks_that_were_predicted(kind: str, tmp_path: 
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_small_regions_beyond_the_most_are_read_back_too(kind: str, tmp_path: Path) -> None:
+    masks = dict(list(scenes().items())[2:4])
+    content = sent_back(kind, prelabels(kind, tmp_path / "out", masks, most_regions=3), masks)
+    report, found, _ = read_back(content, tmp_path, SIZE)
+    assert report.dataset is not None, report.issues
+    number = np.array([CLASSES.index(name) for name in report.dataset.classes])
+    for name, expected in masks.items():
+        (ids,) = [ids for image, ids in found.items() if image.endswith(name)]
+        assert lowest(number[ids], expected) >= LEAST_IOU, name
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_without_a_background_every_class_is_annotated(kind: str, tmp_path: Path) -> None:
     classes = ("sky", *CLASSES[1:])
     folder = prelabels(kind, tmp_path / "out", scenes(), classes, background=None)
@@ -117,6 +129,14 @@ def test_labelme_names_its_image_relative_to_the_json(tmp_path: Path) -> None:
     paths = {path.stem: json.loads(path.read_text())["imagePath"] for path in folder.rglob("*.json")}
     assert paths["blobs"] == "blobs.png"
     assert paths["ä b"] == "ä b.png"
+
+
+def test_frames_of_videos_are_called_like_the_files_of_the_output_frames(tmp_path: Path) -> None:
+    masks = {"frame_000001": np.ones((4, 4), np.uint16)}
+    coco = json.loads((prelabels("coco", tmp_path / "out", masks) / "annotations/instances_default.json").read_text())
+    assert coco["images"][0]["file_name"] == "frame_000001.jpg"
+    labelme = json.loads((prelabels("labelme", tmp_path / "out", masks) / "frame_000001.json").read_text())
+    assert labelme["imagePath"] == "frame_000001.jpg"
 
 
 def test_writing_again_after_a_crash_changes_nothing(tmp_path: Path) -> None:

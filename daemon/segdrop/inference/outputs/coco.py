@@ -11,7 +11,7 @@ import numpy as np
 
 from segdrop import __version__
 from segdrop.inference.outputs import files, json_stream, run_lengths
-from segdrop.inference.outputs.annotated_classes import annotated_classes, plain
+from segdrop.inference.outputs.annotated_classes import annotated_classes, guide, image_name, plain
 from segdrop.inference.outputs.outlines import Points
 from segdrop.inference.outputs.protocol import Records, Setting
 from segdrop.inference.outputs.regions import Region, Tracing
@@ -70,7 +70,7 @@ class CocoOutput:
             "annotations": self._annotations(records),
         }
         json_stream.write_object(self._folder / _FILE, content)
-        files.write(self._folder, "import", ".txt", _IMPORT.encode())
+        files.write(self._folder, "import", ".txt", guide(_IMPORT))
 
     def _annotations(self, records: Records) -> Iterator[dict[str, Any]]:
         """Yields all annotations, with ids from 1."""
@@ -93,7 +93,12 @@ class CocoOutput:
 
 
 def _image(record: ImageRecord) -> dict[str, Any]:
-    return {"id": record.index + 1, "file_name": record.name, "width": record.width, "height": record.height}
+    return {
+        "id": record.index + 1,
+        "file_name": image_name(record.name),
+        "width": record.width,
+        "height": record.height,
+    }
 
 
 def _polygon(outline: Points) -> list[list[float]]:

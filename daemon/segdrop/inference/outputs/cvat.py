@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 
 from segdrop.inference.outputs import files, json_stream, run_lengths
-from segdrop.inference.outputs.annotated_classes import annotated_classes, plain
+from segdrop.inference.outputs.annotated_classes import annotated_classes, guide, image_name, plain
 from segdrop.inference.outputs.protocol import Records, Setting
 from segdrop.inference.outputs.regions import Region, Tracing
 from segdrop.inference.prediction import ImageRecord, Prediction
@@ -51,7 +51,7 @@ class CvatOutput:
             for known in self._classes.values()
         ]
         json_stream.write_list(self._folder / "labels.json", iter(labels))
-        files.write(self._folder, "import", ".txt", _IMPORT.encode())
+        files.write(self._folder, "import", ".txt", guide(_IMPORT))
 
     def _document(self, records: Records) -> Iterator[str]:
         """Yields the document, image by image."""
@@ -83,5 +83,5 @@ class CvatOutput:
 
 
 def _image(record: ImageRecord) -> str:
-    name = quoteattr(plain(record.name))
+    name = quoteattr(plain(image_name(record.name)))
     return f'<image id="{record.index}" name={name} width="{record.width}" height="{record.height}">'

@@ -13,7 +13,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from segdrop.inference.outputs import files, json_stream, run_lengths
-from segdrop.inference.outputs.annotated_classes import annotated_classes
+from segdrop.inference.outputs.annotated_classes import annotated_classes, guide, image_name
 from segdrop.inference.outputs.protocol import Records, Setting
 from segdrop.inference.outputs.regions import Region, Tracing
 from segdrop.inference.prediction import ImageRecord, Prediction
@@ -56,7 +56,7 @@ class LabelStudioOutput:
         """Writes the files."""
         json_stream.write_list(self._folder / "tasks.json", self._tasks(records))
         files.write(self._folder, "labelling", ".xml", self._configuration().encode())
-        files.write(self._folder, "import", ".txt", _IMPORT.encode())
+        files.write(self._folder, "import", ".txt", guide(_IMPORT))
 
     def _tasks(self, records: Records) -> Iterator[dict[str, Any]]:
         for record in records():
@@ -100,7 +100,7 @@ class LabelStudioOutput:
 
 def _address(record: ImageRecord) -> str:
     """Returns where Label Studio serves an image of the folder that it is allowed to."""
-    return _LOCAL_FILES + quote(record.name, errors="surrogatepass")
+    return _LOCAL_FILES + quote(image_name(record.name), errors="surrogatepass")
 
 
 def _brush(region: Region, height: int, width: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from segdrop.inference.outputs import files
-from segdrop.inference.outputs.annotated_classes import annotated_classes, line, relative
+from segdrop.inference.outputs.annotated_classes import annotated_classes, guide, image_name, line, relative
 from segdrop.inference.outputs.protocol import Records, Setting
 from segdrop.inference.outputs.regions import Region, Tracing
 from segdrop.inference.prediction import Prediction
@@ -50,7 +50,7 @@ class LabelMeOutput:
             "version": _FORMAT_VERSION,
             "flags": {},
             "shapes": [self._shape(region) for region in self._tracing(prediction)],
-            "imagePath": relative(item.name, item.stem),
+            "imagePath": relative(image_name(item.name), item.stem),
             "imageData": None,
             "imageHeight": height,
             "imageWidth": width,
@@ -62,7 +62,7 @@ class LabelMeOutput:
         """Writes the list of labels."""
         names = "".join(f"{line(known.name)}\n" for known in self._classes.values())
         files.write(self._folder, "labels", ".txt", names.encode())
-        files.write(self._folder, "import", ".txt", _IMPORT.encode())
+        files.write(self._folder, "import", ".txt", guide(_IMPORT))
 
     def _shape(self, region: Region) -> dict[str, Any]:
         label = self._classes[region.class_id].name

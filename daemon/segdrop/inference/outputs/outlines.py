@@ -25,6 +25,8 @@ _TOLERANCES = (0.6, 0.45, 0.35)
 #: sides shorter than this belong to the steps of an oblique border
 _LONG = 2
 _CORNERS_OF_RECTANGLE = 4
+#: pixels by which outlines are moved to see what rounding may do to them, and how much a change then counts
+_ASIDE, _WEIGHT_ASIDE = ((-0.1, -0.1), (-0.1, 0.1), (0.1, -0.1), (0.1, 0.1)), 1 / 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +67,20 @@ def simplified(rings: Rings, most: Points) -> Outlines:
     """
     whole = exact(rings)
     is_open = (np.diff(rings.first) > _CORNERS_OF_RECTANGLE) & (most >= 1)
-    stepless = _chosen(is_open, _stepless(rings), whole)
+    number = np.flatnonzero(is_open)
+    if not len(number):
+        return whole
+    elements, bounds = _ranges(rings.first[number], rings.first[number + 1])
+    part = Rings(rings.corners[elements], bounds, rings.least[number], rings.of_side, rings.corner_of_side)
+    found = _simplified(part, most[number])
+    place = found.place + (rings.first[number] - bounds[:-1])[found.ring_of_point]
+    return _joined(whole, Outlines(found.points, place, found.first), is_open)
+
+
+def _simplified(rings: Rings, most: Points) -> Outlines:
+    """Returns outlines as :func:`simplified` does, for rings of which each may change a pixel at least."""
+    whole, stepless = exact(rings), _stepless(rings)
+    is_open = np.ones(len(most), np.bool_)
     outlines = whole
     for tolerance in _TOLERANCES:
         outlines = _chosen(is_open, _straightened(stepless, tolerance), outlines)
@@ -73,6 +88,15 @@ def simplified(rings: Rings, most: Points) -> Outlines:
     outlines = _restored(whole, outlines, _is_bad(whole, outlines, is_open, rings.is_hole, most))
     is_open = is_open & ~_is_good(whole, outlines, is_open, rings.is_hole, most)
     return _chosen(is_open, whole, outlines)
+
+
+def _joined(whole: Outlines, part: Outlines, is_in_part: Flags) -> Outlines:
+    """Returns outlines with the rings of a part, in their order, in place of those that are in it."""
+    is_left = ~is_in_part[whole.ring_of_point]
+    points = np.concatenate((whole.points[is_left], part.points))
+    place = np.concatenate((whole.place[is_left], part.place))
+    order = np.argsort(place, kind="stable")
+    return Outlines(points[order], place[order], np.searchsorted(place[order], whole.first))
 
 
 def _directions(rings: Rings) -> tuple[Points, Points]:
@@ -250,19 +274,24 @@ def _nearest_lines(places: Points, points: Points) -> Integers:
 def _changes_by_centre(whole: Outlines, outlines: Outlines) -> Points:
     """Returns how many pixels have their centre within one of two outlines only, by the points of the second.
 
-    Between the first and the second crossing of a row by either of the two, the third and the fourth and so on, just
-    one of the two is inside. Each of the two crossings gets half of the pixels.
+    Programs round coordinates, pycocotools to a fifth of a pixel: what changes when the second is moved a little
+    counts, too, but less. Between the first and the second crossing of a row by either outline, the third and the
+    fourth and so on, just one of the two is inside. Each of the two crossings gets half of the pixels.
     """
-    width, height = (int(most) + 2 for most in whole.points.max(axis=0))
+    width, height = (int(most) + 3 for most in whole.points.max(axis=0))
     true, side = _crossings(whole, height, width)
-    found, point = _crossings(outlines, height, width)
     before = np.searchsorted(outlines.place, side + 0.5, "right") - 1
     ring = true // (height * width)
     before = np.where(before < outlines.first[ring], outlines.first[ring + 1] - 1, before)
-    crossed, cause = np.concatenate((true, found)), np.concatenate((before, point))
-    order = np.argsort(crossed, kind="stable")
-    gaps = np.diff(crossed[order])[0::2] / 2
-    return np.bincount(cause[order], np.repeat(gaps, 2), len(outlines.points)).astype(np.float64)
+    most = np.zeros(len(outlines.points))
+    for aside, weight in (((0.0, 0.0), 1.0), *((aside, _WEIGHT_ASIDE) for aside in _ASIDE)):
+        moved = Outlines(outlines.points + aside, outlines.place, outlines.first)
+        found, point = _crossings(moved, height, width)
+        crossed, cause = np.concatenate((true, found)), np.concatenate((before, point))
+        order = np.argsort(crossed, kind="stable")
+        gaps = weight * np.diff(crossed[order])[0::2] / 2
+        np.maximum(most, np.bincount(cause[order], np.repeat(gaps, 2), len(most)), out=most)
+    return most
 
 
 def _crossings(outlines: Outlines, height: int, width: int) -> tuple[Integers, Integers]:
@@ -273,7 +302,7 @@ def _crossings(outlines: Outlines, height: int, width: int) -> tuple[Integers, I
     begin = outlines.points
     end = begin[successors(outlines.first)]
     low, high = (np.ceil(least(begin[:, 1], end[:, 1]) - 0.5).astype(np.int64) for least in (np.minimum, np.maximum))
-    row, _ = _ranges(low, high)
+    row, _ = _ranges(low, high)  # moved aside by less than half a pixel, no outline leaves the rows of its image
     point = np.repeat(np.arange(len(begin)), high - low)
     slope = (end[point, 0] - begin[point, 0]) / (end[point, 1] - begin[point, 1])
     column = np.ceil(begin[point, 0] + slope * (row + 0.5 - begin[point, 1]) - 0.5).astype(np.int64)

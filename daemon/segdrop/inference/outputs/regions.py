@@ -20,7 +20,7 @@ MOST_REGIONS = 2_000
 MOST_RUNS = 3_000_000
 _MOST_CONFIDENT = 255
 #: share of the pixels of a region, and of those of a class in an image, that outlines with fewer points may change
-_MOST_OF_REGION, _MOST_OF_CLASS = 0.006, 0.008
+_MOST_OF_REGION, _MOST_OF_CLASS = 0.004, 0.005
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +170,7 @@ class _Image:
         self.enclosed = areas[self.tree.outer]
         most = np.minimum(
             _MOST_OF_REGION * _shares(self.tree, self.rings.is_hole, areas, self.num_pixels),
-            _MOST_OF_CLASS * _shares_of_classes(runs, self.rings),
+            _MOST_OF_CLASS * _shares_of_classes(runs, self.rings, is_wanted[self.tree.region]),
         )
         self.outlines = outlines.simplified(self.rings, most)
         self._boxes = _boxes(self.rings)[self.tree.outer]
@@ -268,25 +268,26 @@ def _shares(
     return np.where(is_hole, np.minimum(pixels * areas / np.maximum(holes[tree.region], 1), areas), pixels)
 
 
-def _shares_of_classes(runs: Runs, rings: Rings) -> npt.NDArray[np.float64]:
+def _shares_of_classes(runs: Runs, rings: Rings, is_drawn: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     """Returns for each ring the number of pixels of a class that it decides on: the least of all classes at it.
 
     Rings divide the pixels of a class by their lengths: those of its own regions, and those that its pixels lie along.
-    So do the pixels of the background, which has no outlines of its own.
+    That holds for the pixels of the background, too, whose own rings are not drawn and get none.
     """
-    classes, own = np.unique(runs.class_ids, return_inverse=True)
+    classes = np.flatnonzero(np.bincount(runs.class_ids))
+    own = np.searchsorted(classes, runs.class_ids)
     length = np.add.reduceat(np.abs(rings.corners[tracing.successors(rings.first)] - rings.corners), rings.first[:-1])
-    length = length.sum(axis=1)
+    length = np.where(is_drawn, length.sum(axis=1), 0)
     # across the left end of a run is the run before it, across its right end that after it
     is_inside = np.stack((runs.starts > 0, runs.ends < runs.width), axis=1).reshape(-1)
     across = np.stack((np.roll(own, 1), np.roll(own, -1)), axis=1).reshape(-1)
-    pairs = np.concatenate(
-        (rings.of_side * len(classes) + np.repeat(own, 2), (rings.of_side * len(classes) + across)[is_inside])
-    )
-    ring, number = np.divmod(np.unique(pairs), len(classes))
+    base = rings.of_side * len(classes)
+    pairs = np.sort(np.concatenate((base + np.repeat(own, 2), (base + across)[is_inside])))
+    pairs = pairs[np.append(True, pairs[1:] != pairs[:-1])]
+    ring, number = np.divmod(pairs, len(classes))
     pixels = np.bincount(own, runs.ends - runs.starts)
     total = np.bincount(number, length[ring], len(classes))
-    share = pixels[number] * length[ring] / total[number]
+    share = pixels[number] * length[ring] / np.maximum(total[number], 1)
     return np.asarray(np.minimum.reduceat(share, np.searchsorted(ring, np.arange(len(length)))), np.float64)
 
 
