@@ -29,7 +29,7 @@ ETC := $(DESTDIR)/etc/segdrop
 SYSTEM_TOML := sed 's|^root = .*|root = "$(SERVICE_ROOT)"|' config/segdrop.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format lint generated test test-property test-faults test-exchange bench bench-quick bench-tools run demo install activate uninstall deactivate
+.PHONY: help setup format lint generated test test-property test-faults test-exchange test-slow bench bench-quick bench-tools run demo install activate uninstall deactivate
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -58,7 +58,7 @@ lint: setup ## check format, style, types and the direction of imports
 
 # A process for each core: many tests wait for a daemon most of their time. The tests of one file stay together.
 test: setup ## run all tests but those of the targets below
-	$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not faults and not exchange"
+	$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not faults and not exchange and not slow"
 
 test-property: setup ## read 5,000 generated datasets with an oddity or two (some minutes)
 	READINGS=5000 $(BIN)/python -m pytest -q tests/property/test_readings.py
@@ -67,7 +67,10 @@ test-faults: setup ## run the tests with kills, full disks, real clients and ser
 	tests/faults/install-packages.sh
 	$(BIN)/python -m pytest -q -m faults tests/faults
 
-# Datumaro wants an older NumPy than we do: an environment of its own, inside ours.
+test-slow: setup ## run the tests with trainings of minutes
+	$(BIN)/python -m pytest -q -m slow tests/acceptance
+
+# Datumaro wants an older Pillow than we do: an environment of its own, inside ours.
 test-exchange: setup ## read back what another program writes in six formats, and have tools read our pre-labels
 	test -x $(VENV)/exchange/bin/python || $(PYTHON) -m venv $(VENV)/exchange
 	$(VENV)/exchange/bin/python -m pip install -q --disable-pip-version-check datumaro==1.13.12 labelme==6.3.1 label-studio-sdk==2.1.2

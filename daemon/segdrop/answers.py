@@ -216,6 +216,7 @@ class PredictionSummary(Record):
     classes: list[str]
     outputs: list[str]
     output_bytes: int
+    assumptions: list[str]  #: of the request's ``class_map``
 
 
 class InferenceTiming(Record):

@@ -114,12 +114,14 @@ def limit_resources(*, memory_bytes: int | None = None, cpu_seconds: int | None 
 def allow_cpu(seconds: int) -> None:
     """Gives this process so many more seconds of processor time from now on, then it gets SIGXCPU.
 
-    What limits a piece of work thus, and not the whole, need not know how many pieces there are.
+    A limit for each piece of work, and not for the whole, need not know how many pieces there are. A lower hard limit
+    is taken, as by :func:`limit_resources`.
     """
     used = resource.getrusage(resource.RUSAGE_SELF)
     wanted = int(used.ru_utime + used.ru_stime) + 1 + seconds
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (lower_limit(resource.RLIMIT_CPU, wanted), hard))
+    soft = lower_limit(resource.RLIMIT_CPU, wanted + _LAST_CPU_SECONDS) - _LAST_CPU_SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (max(1, soft), hard))
 
 
 def lower_limit(kind: int, wanted: int) -> int:

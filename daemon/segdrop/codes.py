@@ -120,7 +120,7 @@ class Code(StrEnum):
     INPUT_NOT_REGULAR = (
         "input.not_regular",
         Severity.FAULT,
-        "The ZIP or its request became a link, a folder or another special file after it had settled.",
+        "The input or its request became a link, a folder or another special file after it had settled.",
         "Copy the files themselves into the inbox, the request first.",
     )
     INPUT_NO_IMAGES = (
@@ -265,14 +265,14 @@ class Code(StrEnum):
     REQUEST_NEAR_MISS = (
         "request.near_miss",
         Severity.WARNING,
-        "A file beside the ZIP looks like its request and has another name: it was not read.",
-        "If it is the request: cancel the job, call it like the ZIP with .json at its end, and copy the ZIP again.",
+        "A file beside the input looks like its request and has another name: it was not read.",
+        "If it is the request: cancel the job, call it like the input with .json at its end, and copy the input again.",
     )
     REQUEST_LATE = (
         "request.late",
         Severity.WARNING,
-        "A request came after its ZIP had been claimed without one: it was not used.",
-        "If it is for this ZIP, touch it and copy the ZIP once more; else remove it: the next ZIP of its name waits.",
+        "A request came after its input had been claimed without one: it was not used.",
+        "If it is for this input, touch it and copy the input once more; else remove it: the next of its name waits.",
     )
     REQUEST_WEIGHTS_NOT_FOUND = (
         "request.weights_not_found",
@@ -735,6 +735,12 @@ class Code(StrEnum):
         "There is no such model: nothing in `models/`, no such job, a job without a model, or its result is gone.",
         "Name a model that `segdrop models` lists, or a job whose result is in `outbox/`.",
     )
+    MODEL_NOT_NAMED = (
+        "model.not_named",
+        Severity.FAULT,
+        "A request to predict or to evaluate names no model, and the operator has set no `inference.default_model`.",
+        "Set `model`: a job's id, `previous`, or a name in `models/` (`segdrop models` lists all).",
+    )
     MODEL_CHANGED = (
         "model.changed",
         Severity.FAULT,
@@ -771,6 +777,42 @@ class Code(StrEnum):
         "Validation images have the names of images that the earlier model was trained on: it scores too well on them.",
         "Bring the split in the ZIP (train/ and val/ folders), the same for every training of the series.",
     )
+    MODEL_UNSAFE = (
+        "model.unsafe",
+        Severity.FAULT,
+        "Opening the model could run a program or read other files: a pickle, weights elsewhere. It was not opened.",
+        "Save the model as safetensors (`save_pretrained`) or ONNX, and put that into `models/`.",
+    )
+    MODEL_UNSUPPORTED = (
+        "model.unsupported",
+        Severity.FAULT,
+        "The model is of a kind that is not read here, or needs what is not read here.",
+        "Export it as ONNX, which every framework can write (TensorFlow and Keras: tf2onnx).",
+    )
+    MODEL_INVALID = (
+        "model.invalid",
+        Severity.FAULT,
+        "The model is of a kind that is read, and is damaged, incomplete, or does not fit its own description.",
+        "Copy it again, whole; if it is whole, export it again.",
+    )
+    MODEL_NO_CLASSES = (
+        "model.no_classes",
+        Severity.FAULT,
+        "Nothing says what the classes of the model are called, or there are more or fewer names than classes.",
+        "Put NAME.labels.txt beside the model NAME.onnx: one class name a line, in the order of the model's outputs.",
+    )
+    MODEL_NOT_INSTALLED = (
+        "model.not_installed",
+        Severity.FAULT,
+        "Models of this kind need an optional package that is not installed.",
+        "Ask the operator to install it: `pip install 'segdrop[transformers]'` or `pip install 'segdrop[onnx]'`.",
+    )
+    MODEL_ASSUMED = (
+        "model.assumed",
+        Severity.WARNING,
+        "The model does not say how its input is made, or what its output means, and the usual was assumed.",
+        "Look at the overlays; if they are wrong, state it: preprocessor_config.json or the model's metadata.",
+    )
     INFERENCE_CRASHED = (
         "inference.crashed",
         Severity.FAULT,
@@ -782,6 +824,12 @@ class Code(StrEnum):
         Severity.FAULT,
         "The process that predicts ran out of memory.",
         "Set `tile` (1024, say) for large images, or use a machine with more memory.",
+    )
+    INFERENCE_NOT_FINITE = (
+        "inference.not_finite",
+        Severity.FAULT,
+        "The model's outputs are infinite or not numbers: its weights are damaged, or too large for the number format.",
+        "Try `precision: fp32`. If that changes nothing, use another model, or train again.",
     )
     INFERENCE_STALLED = (
         "inference.stalled",
@@ -848,42 +896,6 @@ class Code(StrEnum):
         Severity.NOTE,
         "No encoder for H.264 is installed: the overlaid video is MPEG-4, which browsers do not play.",
         "Play it with VLC or mpv; or ask the operator to install PyAV's own wheel, which brings the encoder.",
-    )
-    MODEL_UNSAFE = (
-        "model.unsafe",
-        Severity.FAULT,
-        "Opening the model could run a program or read other files: a pickle, weights elsewhere. It was not opened.",
-        "Save the model as safetensors (`save_pretrained`) or ONNX, and put that into `models/`.",
-    )
-    MODEL_UNSUPPORTED = (
-        "model.unsupported",
-        Severity.FAULT,
-        "The model is of a kind that is not read here, or needs what is not read here.",
-        "Export it as ONNX, which every framework can write (TensorFlow and Keras: tf2onnx).",
-    )
-    MODEL_INVALID = (
-        "model.invalid",
-        Severity.FAULT,
-        "The model is of a kind that is read, and is damaged, incomplete, or does not fit its own description.",
-        "Copy it again, whole; if it is whole, export it again.",
-    )
-    MODEL_NO_CLASSES = (
-        "model.no_classes",
-        Severity.FAULT,
-        "Nothing says what the classes of the model are called, or there are more or fewer names than classes.",
-        "Put NAME.labels.txt beside the model NAME.onnx: one class name a line, in the order of the model's outputs.",
-    )
-    MODEL_NOT_INSTALLED = (
-        "model.not_installed",
-        Severity.FAULT,
-        "Models of this kind need an optional package that is not installed.",
-        "Ask the operator to install it: `pip install 'segdrop[transformers]'` or `pip install 'segdrop[onnx]'`.",
-    )
-    MODEL_ASSUMED = (
-        "model.assumed",
-        Severity.WARNING,
-        "The model does not say how its input is made, or what its output means, and the usual was assumed.",
-        "Look at the overlays; if they are wrong, state it: preprocessor_config.json or the model's metadata.",
     )
     # environment and spool
     DISK_LOW = (

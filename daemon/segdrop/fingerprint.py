@@ -18,16 +18,18 @@ from typing import Any
 #: and not for what is only faster. It stands here and not in ``training`` because the check needs it, which has no
 #: torch. Without it, people who ask again after an upgrade would be sent to what the old recipe made.
 RECIPE_VERSION = 2
-#: Request keys that are no part of the question: when a job runs, and what ``pretrained`` led to is compared instead.
-_NOT_COMPARED = frozenset({"priority", "force", "pretrained"})
+#: Request keys that are no part of the question: when a job runs; and what ``pretrained`` and ``model`` led to is
+#: compared instead.
+_NOT_COMPARED = frozenset({"priority", "force", "pretrained", "model"})
 
 
 def of(input_sha256: str, request: Mapping[str, Any], start: str | None) -> str:
     """Returns the fingerprint of a resolved request on an input, in hexadecimal.
 
-    ``start`` tells what the model starts from: the SHA-256 of a file of weights, ``pretrained.model_identity`` of an
-    earlier model's, None for random weights. ``request`` is as it was asked for, before a batch was halved: asked
-    again, it would meet the same want of memory, and the same result.
+    ``start`` tells what a training starts from, or which model is used: the SHA-256 of a file,
+    ``pretrained.model_identity`` of an earlier model's that a training starts from, None for random weights.
+    ``request`` is as it was asked for, before a batch was halved: asked again, it would meet the same want of memory,
+    and the same result.
     """
     compared = {key: value for key, value in request.items() if key not in _NOT_COMPARED}
     parts = [RECIPE_VERSION, input_sha256, compared, start]

@@ -215,7 +215,9 @@ class TrainRequest(DatasetRequest):
     pretrained: str = Field(
         "auto",
         max_length=200,
-        description="`auto`: the best in models/ or the torch cache; `none`: random weights; else a file in models/.",
+        description="`auto`: the best in models/ or the torch cache; `none`: random weights; a job id: its model, "
+        "with classes matched by name; `previous`: that of the newest training on an input of the same name and owner, "
+        "or `auto` where there is none; else a file in models/.",
     )
     loss: Literal["cross_entropy", "weighted_cross_entropy", "ohem", "dice", "dice_cross_entropy"] = Field(
         "dice_cross_entropy", description="What is minimised."

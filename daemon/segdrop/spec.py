@@ -223,6 +223,7 @@ class InferenceSpec(Spec):
     request: PredictRequest | EvaluateRequest  #: resolved
     input_path: SpecPath  #: of an evaluation, the pairs that its check has left
     input_name: str
+    kind: InputKind
     input_sha256: str
     owner: int | None  #: user id of who dropped the input, where it is known; for the model ``previous``
     classes: list[str]  #: of the dataset that is evaluated on
@@ -233,6 +234,7 @@ class InferenceSpec(Spec):
     threads: int  #: 0: as many as the affinity and the cgroup quota allow
     outputs_dir: SpecPath
     journal_path: SpecPath
+    log_path: SpecPath
     result_path: SpecPath
     progress_path: SpecPath
     measurements_path: SpecPath  #: what earlier runs on this host measured; written too, and may be lost

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from bench import dataset_check, learning, ours, recipes, smp_lightning, whole_job
+from bench import dataset_check, learning, ours, prediction, recipes, smp_lightning, whole_job
 from bench.dataset import BenchData, prepare
 from bench.interleaved import Comparison, compare, compare_all, mean
 from bench.naive import first_implementation, torchvision_recipe
@@ -54,6 +54,9 @@ def main() -> None:
             print(line(row), flush=True)
         result: dict[str, Any] = {"host": host(options.data), "rows": [asdict(row) for row in rows]}
         text = HEAD + "".join(line(row) + "\n" for row in rows)
+        memory = prediction.memory()
+        result["prediction_memory"] = asdict(memory)
+        text += prediction.memory_line(memory)
         if not options.quick:
             for section in deeper(data, Path(folder), options.output, result):
                 text += section
@@ -90,6 +93,7 @@ def speed(data: BenchData, folder: Path) -> Iterator[Comparison]:
         checked, decoded = dataset_check.both(folder, CHECKED_PAIRS, mode)
         name = f"check of {CHECKED_PAIRS} pairs of 640 x 640, {kind} masks: Pillow's mere decoding"
         yield compare(name, checked, decoded, 5)
+    yield from prediction.rows(folder)
 
 
 def training(data: BenchData, size: int, rounds: int) -> Iterator[Comparison]:

@@ -164,7 +164,7 @@ if __name__ == "__main__":
     from segdrop.service import delays, loop, pause
     from segdrop.stages.stage import Modules
 
-    modules = Modules(check="held_check", training="standin", package="held_package")
+    modules = Modules(check="held_check", training="standin", inference="standin_inference", package="held_package")
     serve.Service = functools.partial(loop.Service, modules=modules)  # type: ignore[misc,assignment]
     packing = [sys.executable, "-m", "segdrop.results", "ready"]
     doctor.processes = lambda _settings: iter([doctor._begins("packing process", packing)])  # the others load torch

@@ -22,7 +22,7 @@ def wall() -> datetime:
 
 
 if __name__ == "__main__":
-    modules = Modules(check="held_check", training="standin", package="held_package")
+    modules = Modules(check="held_check", training="standin", inference="standin_inference", package="held_package")
     clock = loop.Clock(wall=wall)
     serve.Service = functools.partial(loop.Service, modules=modules, clock=clock)  # type: ignore[misc,assignment]
     delays.FIRST_SECONDS = 1.0

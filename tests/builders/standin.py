@@ -49,6 +49,8 @@ class Standin:
         self.spec = spec
         self.stop = stop
         self.name = spec["metadata"]["input_name"]
+        self.pretrained = "auto"
+        self.earlier_model: str | None = None
         self.behaviour = behaviours.get(self.name) or behaviours.get("*", {})
 
     def path(self, key: str) -> Path:
@@ -56,6 +58,7 @@ class Standin:
 
     def run(self) -> None:
         epochs = self.behaviour.get("epochs", 1)
+        self.pretrained, self.earlier_model = self.found_start()
         self.refuse_what_is_answered()
         first = self.resumed_epoch()
         starts = self.note_start(first)
@@ -139,6 +142,7 @@ class Standin:
             "baseline": {"mean_iou": 0.25, "pixel_accuracy": 0.5},
             "counts": {"train": 2, "val": 1, "test": 0},
             "initialisation": "none: this is a stand-in",
+            **({"initialisation_job": self.pretrained} if self.earlier_model else {}),
             "optimizer": "none",
             "epochs": 1,
             "best_epoch": 1,
@@ -146,14 +150,34 @@ class Standin:
         }
 
     def fingerprint(self) -> str:
-        """Of what was asked for, with the weights that it leads to now."""
-        asked = self.spec.get("asked")
-        dirs = [Path(folder) for folder in self.spec["weights_dirs"]]
-        digest = weights_files.resolve(asked["pretrained"], asked["architecture"], dirs)
-        return fingerprint.of(self.spec["metadata"]["input_sha256"], asked, digest)
+        """Of what was asked for, with the earlier model found at the start, or the weights that it leads to now."""
+        asked, start = self.spec["asked"], self.earlier_model
+        if start is None:
+            dirs = [Path(folder) for folder in self.spec["weights_dirs"]]
+            start = weights_files.resolve(self.pretrained, asked["architecture"], dirs)
+        return fingerprint.of(self.spec["metadata"]["input_sha256"], asked, start)
+
+    def found_start(self) -> tuple[str, str | None]:
+        """The job that is started from, with what tells its model from any other; or what is asked for, and nothing."""
+        asked = self.spec["asked"]["pretrained"]
+        if asked in ("auto", "none") or "." in asked:
+            return asked, None
+        from segdrop import pretrained  # noqa: PLC0415  (pydantic takes longer than all of the rest)
+        from segdrop.spool.kept_models import KeptModels  # noqa: PLC0415
+
+        models = KeptModels.at(*(Path(self.spec[key]) for key in ("outbox_dir", "done_dir")))
+        sender = pretrained.Sender(self.name, self.spec["owner"])
+        start = pretrained.resolve(asked, self.spec["asked"]["architecture"], models, sender)
+        if start.model is None or models is None:
+            return start.pretrained, None
+        with models.opened(start.model):
+            return start.model.job, start.identity(start.model.architecture, [])
 
     def answer(self, epochs: int) -> None:
-        durable.write_bytes(self.path("model"), (self.name.encode() * 100_000)[: self.behaviour.get("size")])
+        durable.write_bytes(
+            self.path("model"),
+            ((self.name + (self.earlier_model or "")).encode() * 100_000)[: self.behaviour.get("size")],
+        )
         rows = "".join(f"{epoch + 1},0.5\n" for epoch in range(epochs))
         durable.write_bytes(self.path("history"), f"epoch,loss\n{rows}".encode())
         durable.write_json(

@@ -13,7 +13,7 @@ RATE = 25
 def picture(number: int, size: tuple[int, int] = (48, 64)) -> np.ndarray:
     """A frame (height, width, 3) that knows its number by its grey, with red at the top left."""
     height, width = size
-    pixels = np.full((height, width, 3), 40 + 9 * number, np.uint8)
+    pixels = np.full((height, width, 3), (40 + 9 * number) % 256, np.uint8)
     pixels[: height // 4, : width // 4] = (255, 0, 0)
     return pixels
 
@@ -38,7 +38,11 @@ def write_video(
         stream.codec_context.max_b_frames = 0
         if turned is not None:
             stream.set_display_rotation(turned)
-        sound = container.add_stream("aac" if path.suffix != ".webm" else "libopus", rate=48_000, layout="mono") if audio else None
+        sound = (
+            container.add_stream("aac" if path.suffix != ".webm" else "libopus", rate=48_000, layout="mono")
+            if audio
+            else None
+        )
         for number in range(count):
             frame = av.VideoFrame.from_ndarray(picture(number, size), "rgb24")
             frame.pts, frame.time_base = (times or range(count))[number], Fraction(1, RATE)

@@ -120,6 +120,7 @@ GUARANTEED = {
         "daemon publish/link outbox/good.zip #1",
         "daemon publish/link outbox/good.json #1",
         "daemon publish/unlink work/good/outcome.json #1",
+        "daemon move/rename done/good/model.json #1",
         "daemon move/rename done/good/good.zip #1",
         "daemon remove_tree/rename work/.good.removed #1",
         "daemon link/link work/bad/input.zip #1",

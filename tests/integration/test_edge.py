@@ -80,8 +80,10 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     layout.published_json(JOB).write_text(json.dumps(answer(JOB)))
     (layout.failed / JOB).mkdir()
     (layout.failed / JOB / "demo.zip").write_bytes(b"x")
+    (layout.models / "toy.onnx").write_bytes(b"a model for stand-ins")
     write_dataset(folder / "good.zip")
     (folder / "output").mkdir()
+    (folder / "images.json").write_text(json.dumps({"image_names": ["a.png"], "images": ["iVBORw0KGgo="]}))
     (folder / "settings.toml").write_text("[intake]\nsettle_seconds = 0\nincomplete_seconds = 0\nscan_seconds = 0.1\n")
     return folder
 
@@ -114,9 +116,13 @@ NAMES = [" ".join(name) for name in COMMANDS]
 #: how each parameter that must be given is given
 ARGUMENTS: dict[str, Callable[[Place], str]] = {
     "zip_path": lambda place: str(place.zip_path),
+    "model": lambda place: "toy",
     "job": lambda place: JOB,
     "name": lambda place: "deeplabv3_resnet50",
     "output": lambda place: str(place.output / "made.zip"),
+    "paths": lambda place: str(place.zip_path),
+    "json_path": lambda place: str(place.folder / "images.json"),
+    "folder": lambda place: str(place.output / "made"),
 }
 #: options without which a command would do something else than what is tried
 OPTIONS: dict[str, Callable[[Place], list[str]]] = {
@@ -153,7 +159,11 @@ def words(name: str, place: Place, **given: str) -> list[str]:
             else:
                 options += [parameter.opts[-1], value]
         elif parameter.required:
-            arguments.append(ARGUMENTS[parameter.name](place))
+            value = ARGUMENTS[parameter.name](place)
+            if _is_argument(parameter):
+                arguments.append(value)
+            else:
+                options += [parameter.opts[-1], value]
         elif parameter.name == "root" and not _is_argument(parameter):
             options += ["--root", str(place.layout.root)]
         elif parameter.name == "config":
@@ -195,6 +205,10 @@ def test_nothing_is_wrong_to_begin_with(commands: Commands, place: Place, name: 
     check(finished)
     ended, no_daemon, no_server = ("cancel", Exit.USAGE), ("health", Exit.TRY_LATER), ("models fetch", Exit.TRY_LATER)
     assert finished.returncode == dict((ended, no_daemon, no_server)).get(name, Exit.OK), finished
+
+
+#: commands that no setting means anything to
+WITHOUT_SETTINGS = ("demo", "json-to-images")
 
 
 # circumstances
@@ -329,7 +343,9 @@ CIRCUMSTANCES: dict[str, Callable[[Place], None]] = {
 
 
 #: commands that take some seconds, and never look at what is in the outbox and the inbox
-FAR_FROM_THE_SHARE = ("check", "train", "convert")
+FAR_FROM_THE_SHARE = ("check", "train", "convert", "predict", "evaluate")
+#: commands that never look at the root
+FAR_FROM_THE_ROOT = ("images-to-json", "json-to-images")
 OF_THE_SHARE = re.compile("the answer|status.json|the order|foreign|the files in")
 
 
@@ -339,7 +355,8 @@ OF_THE_SHARE = re.compile("the answer|status.json|the order|foreign|the files in
         (name, circumstance)
         for name in NAMES
         for circumstance in CIRCUMSTANCES
-        if name not in FAR_FROM_THE_SHARE or not OF_THE_SHARE.search(circumstance)
+        if (name not in FAR_FROM_THE_SHARE or not OF_THE_SHARE.search(circumstance))
+        and (name not in FAR_FROM_THE_ROOT or circumstance == "nothing can be written")
     ],
 )
 def test_every_command_in_every_circumstance(commands: Commands, place: Place, name: str, circumstance: str) -> None:
@@ -384,6 +401,7 @@ PATHS = [
     for parameter in _parameters(name)
     if _is_path(name, parameter) and parameter.name not in ("config", "root")
 ]
+MUST_BE_READ = ("zip_path", "request", "config", "paths", "json_path")
 ONCE_IS_ENOUGH = [("status", "config"), ("config", "config"), ("status", "root"), ("init", "root"), ("health", "root")]
 
 
@@ -400,12 +418,13 @@ def test_every_path_given_may_be_anything(
     check(finished)
     if before is not None and "file" not in kind:
         assert path.lstat().st_mode == before, "never replaced"
-    if kind == "in a closed folder" or (kind == "a closed file" and parameter in ("zip_path", "request", "config")):
+    if kind == "in a closed folder" or (kind == "a closed file" and parameter in MUST_BE_READ):
         assert "Permission denied" in finished.stdout + finished.stderr, "closed is not the same as absent"
 
 
 def test_commands_take_paths_that_are_tried_above() -> None:
-    assert {parameter for _, parameter in PATHS} == {"zip_path", "request", "samples", "output"}
+    tried = {"zip_path", "request", "samples", "output", "paths", "json_path", "folder"}
+    assert {parameter for _, parameter in PATHS} == tried
 
 
 # streams
@@ -431,6 +450,31 @@ def test_a_full_output_is_said_in_one_line(commands: Commands, place: Place, nam
     if ordinary.stdout:
         assert "No space left on device" in finished.stderr
         assert finished.returncode == (ordinary.returncode or Exit.TRY_LATER)
+
+
+@pytest.mark.parametrize("size", [100, 300_000])
+def test_a_json_on_a_standard_output_that_takes_no_more_ends_like_any_other_output(
+    commands: Commands, place: Place, size: int
+) -> None:
+    image = place.folder / "image.png"
+    image.write_bytes(bytes(size))
+    line = ["images-to-json", str(image), "-o", "-"]
+    whole = run(commands, place, "images-to-json", line)
+    assert (whole.returncode, whole.stderr) == (Exit.OK, "")
+    assert json.loads(whole.stdout)["image_names"] == ["image.png"]
+    full = run(commands, place, "images-to-json", line, stdout=Path("/dev/full"))
+    check(Finished(full.returncode, "(full)", full.stderr))
+    assert "No space left on device" in full.stderr
+    assert full.returncode == Exit.TRY_LATER
+    closed = run(commands, place, "images-to-json", line, stdout_closed=True)
+    assert (closed.returncode, closed.stderr) == (-signal.SIGPIPE, "")
+
+
+def test_of_two_commands_in_a_pipe_the_second_says_that_it_reads_files_only(place: Place) -> None:
+    packed = f"images-to-json {place.zip_path} -o -"
+    finished = segdrop(packed, shell=f"| {sys.executable} -m segdrop json-to-images /dev/stdin -o {place.output}/x")
+    assert "it is a named pipe (FIFO), not a regular file" in finished.stderr
+    assert "Traceback" not in finished.stderr
 
 
 def segdrop(*arguments: str | Path, shell: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -492,7 +536,7 @@ def test_an_empty_root_is_refused_and_never_the_working_directory(commands: Comm
     by_variable = [word for word in line if word not in ("--root", root)]
     finished = run(commands, place, name, by_variable, environment={"SEGDROP_ROOT": ""})
     check(finished)
-    if name != "demo":
+    if name not in WITHOUT_SETTINGS:
         assert finished.returncode == Exit.CONFIG
         assert "`root`" in finished.stderr
         finished = run(commands, place, name, ["" if word == root else word for word in line])
@@ -506,8 +550,8 @@ def test_settings_that_cannot_be_read_are_told_by_every_command(commands: Comman
     (place.folder / "settings.toml").write_bytes(b"\xff\xfe[\0q\0]\0")
     finished = run(commands, place, name)
     check(finished)
-    assert finished.returncode == (Exit.OK if name == "demo" else Exit.CONFIG)
-    assert name == "demo" or "it is UTF-16: save it as UTF-8" in finished.stderr
+    assert finished.returncode == (Exit.OK if name in WITHOUT_SETTINGS else Exit.CONFIG)
+    assert name in WITHOUT_SETTINGS or "it is UTF-16: save it as UTF-8" in finished.stderr
 
 
 def test_ctrl_c_is_quiet_and_leaves_nothing(place: Place, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_a_request_in_another_case_is_the_request(root: Root, good: Path, archiv
     request = answer["request"]
     assert (answer["status"], request["epochs"], request["image_size"]) == ("succeeded", 3, 48)
     assert list(root.layout.inbox.iterdir()) == []
-    assert sorted(path.name for path in kept.iterdir()) == sorted([archive, request_name])
+    assert {path.name for path in kept.iterdir()} == {archive, request_name, "model.json"}
 
 
 def test_requests_that_cannot_be_taken_hold_their_zips_and_nobody_else(root: Root, good: Path, tmp_path: Path) -> None:

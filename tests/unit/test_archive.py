@@ -1,9 +1,11 @@
 import contextlib
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from builders.kept import keep
 from builders.spool import WALL, fresh_root, listing, stored_job
 from segdrop import durable
 from segdrop.intake import claim
@@ -51,6 +53,15 @@ def test_the_input_of_anything_else_goes_to_failed_with_the_reason(store: Store,
     assert (target / "a.zip").read_bytes() == b"input of " + job.id.encode()
 
 
+def test_a_sidecar_never_takes_the_place_of_the_record_of_the_model(store: Store) -> None:
+    job = delivered(store, Outcome.SUCCEEDED, sidecar="model.json", name="model.zip")
+    keep(store.layout, job=job.id)
+    record = store.layout.kept_model(job.id).read_bytes()
+    target = archive(store.layout, job, ANSWER, "")
+    assert (target / "model.json").read_bytes() == record
+    assert (target / "request.json").read_bytes() == b"{}"
+
+
 @pytest.mark.parametrize("sidecar", ["error.json", "Error.JSON"])
 def test_a_sidecar_never_takes_the_place_of_the_reason(store: Store, sidecar: str) -> None:
     job = delivered(store, Outcome.REJECTED, sidecar=sidecar, name="error.zip")
@@ -96,7 +107,14 @@ def test_archiving_does_not_need_the_outbox(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "sidecar"), [("a.zip", "a.json"), ("a.ZIP", "a.JSON"), ("a.zip", None), ("error.zip", "error.json")]
+    ("name", "sidecar"),
+    [
+        ("a.zip", "a.json"),
+        ("a.ZIP", "a.JSON"),
+        ("a.zip", None),
+        ("error.zip", "error.json"),
+        ("model.zip", "model.json"),
+    ],
 )
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.SUCCEEDED])
 def test_a_retry_has_the_same_input_and_the_same_request(
@@ -104,6 +122,8 @@ def test_a_retry_has_the_same_input_and_the_same_request(
 ) -> None:
     before = delivered(store, outcome, sidecar=sidecar, name=name)
     target = archive(store.layout, before, ANSWER, "")
+    if outcome is Outcome.SUCCEEDED:
+        keep(store.layout, job=before.id)
     kept = {path.name: path.read_bytes() for path in target.iterdir()}
     store.remove(before)
     job = claim.retry(store, before.id, WALL)
@@ -115,6 +135,24 @@ def test_a_retry_has_the_same_input_and_the_same_request(
     if sidecar:
         assert store.files(job).sidecar.read_bytes() == b"{}"
     assert {path.name: path.read_bytes() for path in target.iterdir()} == kept, "what was kept stays"
+
+
+def test_a_request_that_an_older_version_kept_under_the_name_of_the_record_is_retried_with(store: Store) -> None:
+    before = delivered(store, Outcome.SUCCEEDED, sidecar="model.json", name="model.zip")
+    target = archive(store.layout, before, ANSWER, "")
+    (target / "request.json").rename(target / "model.json")
+    store.remove(before)
+    job = claim.retry(store, before.id, WALL)
+    assert job is not None
+    assert (job.sidecar_name, store.files(job).sidecar.read_bytes()) == ("model.json", b"{}")
+
+
+def test_a_retry_has_the_same_owner(store: Store) -> None:
+    before = delivered(store, Outcome.FAILED)
+    archive(store.layout, before, ANSWER, "")
+    job = claim.retry(store, before.id, WALL)
+    assert job is not None
+    assert job.owner_uid == os.geteuid()
 
 
 def test_there_is_no_retry_of_what_is_not_there(store: Store) -> None:

@@ -198,6 +198,23 @@ sys.exit(limits != [(1 << 30, 1 << 30), (55, 60)])
     assert ended(start(body))[0] == 0
 
 
+def test_processor_time_is_given_piece_by_piece(start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path) -> None:
+    body = """
+import resource
+child_runtime.allow_cpu(100)
+first = resource.getrlimit(resource.RLIMIT_CPU)
+while time.process_time() < 1.2:
+    pass
+child_runtime.allow_cpu(100)
+second = resource.getrlimit(resource.RLIMIT_CPU)
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+child_runtime.allow_cpu(100)
+limited = resource.getrlimit(resource.RLIMIT_CPU)
+sys.exit(not (100 < first[0] < second[0] < 104 and second[1] == first[1] and limited == (55, 60)))
+"""
+    assert ended(start(body))[0] == 0
+
+
 def test_a_defect_is_logged_with_its_traceback_and_named_in_the_issue(
     start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 CI_RUN = Path(__file__).parents[2] / ".ci" / "run"
-TARGETS = ["lint", "test", "test-exchange", "test-faults"]
+TARGETS = ["lint", "test", "test-exchange", "test-slow", "test-faults"]
 _MAKE = """#!/bin/sh
 echo "$1" >> "$0.log"
 echo "3 passed in 0.10s"

@@ -78,6 +78,7 @@ def test_a_claim_moves_the_zip_and_its_sidecar_unchanged(store: Store) -> None:
     assert job.id.startswith("my-data-20261121T061500Z-")
     assert job.arrival_ns == arrival.observation.archive.ctime_ns
     assert job.claimed_at == WALL.timestamp()
+    assert job.owner_uid == arrival.observation.archive.uid == os.geteuid()
 
 
 def test_the_identity_on_record_is_still_that_of_the_input_after_the_rename(store: Store) -> None:

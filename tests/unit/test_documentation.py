@@ -25,7 +25,7 @@ from segdrop.spool.layout import RootLayout
 REPOSITORY = Path(__file__).parents[2]
 PACKAGE = REPOSITORY / "daemon" / "segdrop"
 EXAMPLE = REPOSITORY / "config" / "segdrop.toml"
-NAMES = ["operators", "datasets", "request", "errors", "results", "performance", "design", "development"]
+NAMES = ["operators", "datasets", "request", "errors", "results", "performance", "predicting", "design", "development"]
 PAGES = {
     path: (REPOSITORY / path).read_text(encoding="utf-8") for path in ["README.md", *(f"docs/{n}.md" for n in NAMES)]
 }
@@ -258,7 +258,8 @@ def test_every_error_code_is_documented_once() -> None:
 def test_every_code_in_the_package_is_in_the_table_of_codes() -> None:
     groups = {code.partition(".")[0] for code in codes.Code}
     used = {text for text in literals() if _EVENT.fullmatch(text) and text.partition(".")[0] in groups}
-    files = {text for text in used if text.endswith((".json", ".log", ".zip", ".txt", ".md", ".csv", ".yaml", ".yml"))}
+    suffixes = (".json", ".log", ".zip", ".txt", ".md", ".csv", ".yaml", ".yml", ".pth", ".safetensors", ".onnx")
+    files = {text for text in used if text.endswith(suffixes)}
     assert used - files - set(codes.Code) - events() == set()
 
 
@@ -343,7 +344,7 @@ def test_every_command_is_documented_once() -> None:
 
 def test_no_page_names_a_command_that_does_not_exist() -> None:
     known = {command.split()[1] for command in commands()}
-    named = set(re.findall(r"(?:^|[/`]|\$ )segdrop ([a-z]+)\b", code_in(EVERYTHING), re.MULTILINE))
+    named = set(re.findall(r"(?:^|[/`]|\$ )segdrop ([a-z][a-z-]*)\b", code_in(EVERYTHING), re.MULTILINE))
     assert named - known == set()
 
 

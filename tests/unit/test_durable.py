@@ -1,8 +1,10 @@
 import ast
+import ctypes
 import errno
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -67,6 +69,29 @@ def test_only_durable_syncs_renames_and_links() -> None:
 def test_the_search_above_finds_each_such_call(line: str) -> None:
     assert calls_reserved_for_durable(line)
     assert not calls_reserved_for_durable('text.replace("a", "b"); durable.link(a, b)')
+
+
+# sync
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="syncfs(2) is Linux's")
+def test_syncing_a_filesystem_tells_what_the_kernel_could_not_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = []
+
+    class Libc:
+        def syncfs(self, descriptor: int) -> int:
+            synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+            ctypes.set_errno(errno.EIO)
+            return 0 if len(synced) == 1 else -1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: Libc())
+    durable.sync_filesystem(tmp_path)
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        durable.sync_filesystem(tmp_path)
+    assert (caught.value.errno, caught.value.filename) == (errno.EIO, str(tmp_path))
+    assert synced == [str(tmp_path)] * 2
 
 
 # write

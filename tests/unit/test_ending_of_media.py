@@ -149,6 +149,8 @@ def test_what_a_camera_appends_does_not_matter(tmp_path: Path, name: str, conten
         ("text.jpg", b"hello, I am no picture\n"),
         ("reserved.jpg", IMAGES["plain.jpg"][:300] + bytes(4096)),
         ("reserved.mp4", b"\0\0\0\x08free" + struct.pack(">I4s", 4104, b"mdat") + bytes(4096)),
+        ("room.mp4", struct.pack(">I4sI4s", 8, b"moov", 4104, b"mdat") + bytes(4096)),
+        ("room.webp", b"RIFF" + struct.pack("<I", 4092) + b"WEBPVP8 " + bytes(4084)),
         ("boxes.mp4", struct.pack(">I4s", 8, b"ftyp") * 9),
         ("backwards.mp4", struct.pack(">I4s", 3, b"ftyp") + b"moov"),
         ("to the end.mp4", struct.pack(">I4sI4s", 8, b"ftyp", 0, b"mdat") + b"frames"),

@@ -262,6 +262,26 @@ def test_an_image_that_is_no_regular_file_is_left_alone(tmp_path: Path, kind: st
     assert "it is" in inbox.bystanders["street.jpg"]
 
 
+@pytest.mark.parametrize("beside", ["street.jpg.crdownload", "street.json.part"])
+def test_an_image_with_a_downloader_beside_it_is_still_arriving(tmp_path: Path, beside: str) -> None:
+    write(tmp_path, street__jpg=JPEG, street__json=PREDICT)
+    (tmp_path / beside).touch()
+    inbox = inbox_of(tmp_path)
+    assert settle(inbox) == {}
+    assert "download" in inbox.arrivals["street.jpg"].reason
+    (tmp_path / beside).unlink()
+    assert settle(inbox, 100) == {"street.jpg": "street.json"}
+
+
+def test_an_image_that_was_cut_off_is_taken_after_the_longer_time(tmp_path: Path) -> None:
+    write(tmp_path, street__jpg=JPEG[:-2], street__json=PREDICT)
+    inbox = inbox_of(tmp_path)
+    assert settle(inbox) == {}
+    assert "looks incomplete" in inbox.arrivals["street.jpg"].reason
+    inbox.scan(SETTINGS.incomplete_seconds)
+    assert [arrival.name for arrival in inbox.to_check()] == ["street.jpg"]
+
+
 # near misses
 
 

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from builders.clocks import Clock
-from builders.predictions import record
+from builders.records import record
+from segdrop.inference import journal
 from segdrop.inference.journal import SYNC_SECONDS, Journal
 
 RECORDS = [record(index, f"{index}.png") for index in (0, 1, 3)]  # 2 could not be read
@@ -49,6 +50,31 @@ def test_records_are_synced_after_all_files_and_at_most_so_many_seconds_later(tm
         assert synced == [clock()]
         journal.append(RECORDS[2])
         assert len(synced) == 1
+
+
+def test_after_another_start_of_the_machine_only_what_was_synced_is_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, boot = tmp_path / "journal", tmp_path / "boot"
+    monkeypatch.setattr(journal, "_BOOT_ID", boot)
+    boot.write_text("first")
+    with Journal(path) as before:
+        before.append(RECORDS[0])
+        before.sync()
+        before.append(RECORDS[1])
+    with Journal(path) as same:  # a killed process: all lines count
+        assert same.count == 2
+        same.append(RECORDS[2])
+    boot.write_text("second")
+    with Journal(path) as after:
+        assert (after.count, after.next_index) == (1, 1)
+        after.append(RECORDS[1])
+        assert [each.index for each in after.records()] == [0, 1]
+    with Journal(path) as again:
+        assert again.count == 2
+    boot.write_text("third")
+    with Journal(path) as never_synced:
+        assert never_synced.count == 1
 
 
 @pytest.mark.parametrize("content", [b"{}\n", b"nonsense\n", b'{"index": 1}\n{'])

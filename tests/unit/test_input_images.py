@@ -1,6 +1,5 @@
 """Images as files and in ZIPs, as an input of a prediction: decoded as for training, nothing lost, nothing invented."""
 
-import os
 import zipfile
 from pathlib import Path
 
@@ -14,9 +13,10 @@ from segdrop.dataset.archive.source import Archive
 from segdrop.dataset.masks import image_reading
 from segdrop.dataset.unlabelled.image_files import ImageArchive, ImageFile
 from segdrop.dataset.unlabelled.item import Item, SkippedItem
-from segdrop.dataset.unlabelled.survey import named_images, survey
+from segdrop.dataset.unlabelled.names import named_images
+from segdrop.dataset.unlabelled.survey import survey
 from segdrop.errors import DataError
-from segdrop.spec import InputKind
+from segdrop.input_kinds import InputKind
 
 RANDOM = np.random.default_rng(0)
 COLOUR = RANDOM.integers(0, 256, (20, 30, 3)).astype(np.uint8)
@@ -43,8 +43,18 @@ CONTENTS = {
     "animated.gif": _pages("GIF"),
     "pages.tif": _pages("TIFF"),
     "bands.tif": tiff(RANDOM.integers(0, 256, (20, 30, 5)).astype(np.uint8), extra=[0, 0]),
+    "rgb.avif": encoded(COLOUR, "AVIF", quality=90),
+    "rgb.jp2": encoded(COLOUR, "JPEG2000"),
+    "rgb.qoi": encoded(COLOUR, "QOI"),
+    "rgb.sgi": encoded(COLOUR, "SGI"),
+    "rgb.pcx": encoded(COLOUR, "PCX"),
+    "rgb.tga": encoded(COLOUR, "TGA"),
     "rgb16.tif": tiff(RANDOM.integers(0, 60_000, (20, 30, 3)).astype(np.uint16)),
 }
+
+
+#: what training does not read
+FURTHER = ("rgb.avif", "rgb.jp2", "rgb.qoi", "rgb.sgi", "rgb.pcx", "rgb.tga")
 
 
 @pytest.mark.parametrize("name", CONTENTS)
@@ -56,7 +66,11 @@ def test_an_image_is_what_training_would_see(tmp_path: Path, name: str) -> None:
         (item,) = source.items()
     assert (item.index, item.name, item.stem) == (0, name, name.rpartition(".")[0])
     assert item.image.dtype == np.uint8
-    assert np.array_equal(item.image, image_reading.read_image(CONTENTS[name]).pixels)
+    if name in FURTHER:
+        assert np.array_equal(item.image, np.asarray(Image.open(path)))
+        assert name == "rgb.avif" or np.array_equal(item.image, COLOUR)
+    else:
+        assert np.array_equal(item.image, image_reading.read_image(CONTENTS[name]).pixels)
     assert item.image.shape == ((30, 20, 3) if name == "turned.jpg" else (20, 30, 3))
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
 
@@ -65,9 +79,10 @@ def test_an_image_is_what_training_would_see(tmp_path: Path, name: str) -> None:
 def test_further_pages_are_told_and_not_predicted(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(CONTENTS[name])
-    found = survey(path, name, InputKind.IMAGE, limits())
-    assert [issue.code for issue in found.issues] == ["image.pages"]
-    assert found.count == 1
+    assert survey(path, name, InputKind.IMAGE, limits()).count == 1
+    with ImageFile(path, name, limits()) as source:
+        assert len(list(source.items())) == 1
+        assert [issue.code for issue in source.issues()] == ["image.pages"]
 
 
 def test_values_of_the_model_become_black_and_white(tmp_path: Path) -> None:
@@ -123,7 +138,6 @@ def test_a_zip_gives_its_images_in_order_and_says_what_it_leaves_out(tmp_path: P
     with ImageArchive(path, limits()) as source:
         found = list(source.items(begin=lambda index, name: begun.append((index, name))))
         assert source.count == 5
-        issues = source.issues()
     assert [(item.index, item.name) for item in found] == begun
     assert [item.stem for item in found if isinstance(item, Item)] == [
         "trip/day 1/a.jpg",
@@ -135,9 +149,8 @@ def test_a_zip_gives_its_images_in_order_and_says_what_it_leaves_out(tmp_path: P
         ("trip/day 2/broken.png", "image.unreadable", "warning"),
         ("trip/day 2/cut.png", "image.unreadable", "warning"),
     ]
-    assert [(issue.code, issue.files) for issue in issues if issue.code == "layout.stray_file"] == [
-        ("layout.stray_file", ("trip/notes.txt",))
-    ]
+    (note,) = survey(path, "a.zip", InputKind.ARCHIVE, limits()).issues
+    assert (note.code, note.severity, note.files) == ("layout.stray_file", "note", ("trip/notes.txt",))
 
 
 def test_a_zip_goes_on_at_any_image_with_the_same_stems(tmp_path: Path) -> None:
@@ -180,6 +193,11 @@ def test_a_zip_is_surveyed_by_headers(tmp_path: Path) -> None:
     assert found.decoded_bytes == 4 * 600 * 3  # one has no header
 
 
+def test_headers_of_all_formats_are_known_to_the_survey(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", CONTENTS)
+    assert survey(path, "a.zip", InputKind.ARCHIVE, limits()).decoded_bytes == len(CONTENTS) * 600 * 3
+
+
 def test_an_unsafe_zip_is_refused_as_by_the_check(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "a.zip", {"../a.png": encoded(COLOUR)})
     with pytest.raises(DataError, match="unsafe_path"):
@@ -191,6 +209,6 @@ def test_an_unsafe_zip_is_refused_as_by_the_check(tmp_path: Path) -> None:
 
 def test_a_link_in_place_of_an_image_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "secret.png").write_bytes(encoded(COLOUR))
-    os.symlink(tmp_path / "secret.png", tmp_path / "a.png")
+    (tmp_path / "a.png").symlink_to(tmp_path / "secret.png")
     with pytest.raises(OSError, match="symbolic link"):
         ImageFile(tmp_path / "a.png", "a.png", limits())

@@ -5,7 +5,7 @@ import pytest
 
 from builders import encoded
 from segdrop.dataset.unlabelled.kinds import HEAD_BYTES, kind_of
-from segdrop.spec import InputKind
+from segdrop.input_kinds import InputKind
 
 GREY = np.zeros((40, 40), np.uint8)
 

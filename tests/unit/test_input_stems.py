@@ -43,11 +43,13 @@ def assert_safe(found: list[str]) -> None:
         assert not path.is_absolute()
         assert ".." not in path.parts
         windows = PureWindowsPath(stem)
-        assert not windows.drive and not windows.is_reserved()
+        assert not windows.drive
+        assert not windows.is_reserved()
         assert len(stem.encode()) < 1200
         for part in path.parts:
             assert len(part.encode()) <= 140
-            assert not part.endswith((".", " ")) and not part.startswith(".")
+            assert not part.endswith((".", " "))
+            assert not part.startswith(".")
             assert not set(part) & set('<>:"|?*\\\0')
     # a file is written beside each stem: none may have the name of a folder
     folders = {str(folder).casefold() for stem in found for folder in PurePosixPath(stem).parents}

@@ -1,6 +1,7 @@
 """Frames of a video: in order, upright, with their times; damage costs frames, and a container is held to its word."""
 
 import itertools
+import struct
 import sys
 from pathlib import Path
 
@@ -8,11 +9,13 @@ import numpy as np
 import pytest
 
 from builders import limits
+from segdrop.dataset.report import InputSurvey
+from segdrop.dataset.unlabelled import video
 from segdrop.dataset.unlabelled.item import Item, SkippedItem
-from segdrop.dataset.unlabelled.survey import InputSurvey, survey
+from segdrop.dataset.unlabelled.survey import survey
 from segdrop.dataset.unlabelled.video import Video
 from segdrop.errors import DataError
-from segdrop.spec import InputKind
+from segdrop.input_kinds import InputKind
 
 av = pytest.importorskip("av")
 from builders.videos import picture, write_sound, write_video  # noqa: E402  (they need PyAV)
@@ -67,6 +70,19 @@ def test_rotation_in_the_metadata_is_applied(tmp_path: Path, degrees: int, corne
     red = image[-6:, :] if bottom else image[:6, :]
     red = red[:, -6:] if right else red[:, :6]
     assert (red[..., 0] - red[..., 2]).mean() > 150
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_rotation_as_earlier_containers_say_it_is_clockwise(turns: int) -> None:
+    pixels = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)
+    matrix = struct.pack("=9i", *video._TURNED_CLOCKWISE[turns], 0, 0, 0, 0)
+    assert np.array_equal(video.displayed(pixels, matrix), np.rot90(pixels, -turns))
+
+
+def test_a_mirrored_video_is_mirrored_back() -> None:
+    pixels = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)
+    mirrored = struct.pack("=9i", -65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
+    assert np.array_equal(video.displayed(pixels, mirrored), pixels[:, ::-1])
 
 
 def test_variable_frame_rates_keep_their_times(tmp_path: Path) -> None:

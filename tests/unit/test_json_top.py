@@ -153,6 +153,28 @@ def test_a_file_is_read_again_exactly_where_it_has_changed(tmp_path: Path) -> No
     assert files.readings == {}
 
 
+def test_a_file_that_is_exchanged_between_the_look_and_the_reading_is_read_in_the_next_scan(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("{}")
+    before = stamps(tmp_path)
+    path.write_text('{"shapes": []}')
+    files = JsonFiles(tmp_path)
+    files.look(["a.json"], (), before.get)
+    assert files.readings == {}
+    looked(files, tmp_path)
+    assert files.readings["a.json"].role is JsonRole.ANNOTATIONS
+
+
+@pytest.mark.parametrize("key", ["task", "images", "shapes"])
+def test_a_key_far_down_in_a_file_is_found(tmp_path: Path, key: str) -> None:
+    value = {"comment": "x" * 20_000, key: "predict" if key == "task" else []}
+    (tmp_path / "a.json").write_text(json.dumps(value))
+    files = JsonFiles(tmp_path)
+    looked(files, tmp_path)
+    assert files.readings["a.json"] == read(value)
+    assert files.readings["a.json"] != read({"comment": ""})
+
+
 def test_what_an_input_depends_on_is_looked_at_in_every_scan_and_the_others_in_turns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

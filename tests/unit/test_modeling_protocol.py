@@ -23,6 +23,8 @@ from segdrop.training import loop
 
 PACKAGE = Path(segdrop.__file__).parent
 FAMILIES = ("modeling/architectures/", "modeling/kernels/", "results/templates/architectures/")
+#: what opens other libraries' models, whose words are theirs: torchvision's published networks, keys of a config.json
+FOREIGN = {"modeling/segmenters/huggingface.py", "modeling/segmenters/published.py"}
 #: in torchvision's DeepLabV3
 SUBMODULES = {"backbone", "classifier", "aux_classifier", *(f"layer{stage}" for stage in range(1, 5))}
 OUTPUTS = {"out", "aux"}
@@ -47,8 +49,11 @@ def test_no_submodule_is_named_outside_the_families() -> None:
         for path in sorted(PACKAGE.rglob("*.py"))
         if (found := names_in(path.read_text(encoding="utf-8")))
     }
-    assert named.keys() == {"modeling/architectures/deeplabv3.py", "results/templates/architectures/deeplabv3.py"}
-    assert all(path.startswith(FAMILIES) for path in named)
+    assert named.keys() - FOREIGN == {
+        "modeling/architectures/deeplabv3.py",
+        "results/templates/architectures/deeplabv3.py",
+    }
+    assert all(path.startswith(FAMILIES) for path in named.keys() - FOREIGN)
 
 
 @pytest.mark.parametrize(

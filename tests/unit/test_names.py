@@ -23,6 +23,10 @@ TABLE = {
         "-rf.zip",
         "a.json.zip",
     ],
+    NameKind.MEDIA: [
+        *("a.jpg", "IMG_0001.JPG", "a.b.jpeg", "a.png", "a.tiff", "a.heic", "a.webp", "a.jp2", "a.ppm", "a.zip.jpg"),
+        *("a.mp4", "a.MOV", "a.avi", "a.mkv", "two words.webm"),
+    ],
     NameKind.SIDECAR: ["a.json", "A.JSON", "a.zip.json", "segdrop.json"],
     NameKind.CONTROL: [
         *("PAUSE", "pause", "Pause", "camvid-20261121T061500Z-3f2a.cancel", "camvid-20261121T061500Z-3f2a.CANCEL"),
@@ -44,6 +48,7 @@ TABLE = {
         *("a.zip.part", "a.zip.filepart", "a.zip.partial", "a.zip.crdownload", "a.zip.download", "a.zip.tmp"),
         *("a.zip.TEMP", "a.swp", "a.zip.!ut", "a.opdownload"),
         *("a.zip.aria2", "a.zip.lftp-pget-status", "a.zip.st", "a.zip.aria2__temp", "a.zip.xltd", "a.zip.td.cfg"),
+        *("a.jpg.part", "a.mp4.crdownload", "a.mp4.st", "._a.jpg", ".a.jpg.Xy12Ab", "~$a.jpg"),
         *("Thumbs.db", "desktop.ini", "ehthumbs.db", "@eaDir", "__MACOSX", "$RECYCLE.BIN"),
     ],
     NameKind.OTHER: ["a.txt", "zip", "a.zip.md5", "a.rar", "a.7z", "a.tar.gz", "pauses", "json", "a.", " "],
@@ -62,7 +67,7 @@ SPECIAL = [file_type for file_type in FileType if file_type]
 
 
 @pytest.mark.parametrize("file_type", SPECIAL)
-@pytest.mark.parametrize("name", ["a.zip", "PAUSE", "a", "x.cancel", "x.retry"])
+@pytest.mark.parametrize("name", ["a.zip", "a.jpg", "a.mp4", "PAUSE", "a", "x.cancel", "x.retry"])
 def test_what_is_no_regular_file_is_never_taken_and_the_reason_says_what_it_is(name: str, file_type: FileType) -> None:
     reading = names.read(name, file_type)
     assert reading.kind in (NameKind.OTHER, NameKind.ADDRESSED)
@@ -153,6 +158,23 @@ def test_names_are_compared_without_case_in_one_unicode_form(one: str, other: st
     assert names.key(one) == names.key(other)
 
 
+@pytest.mark.parametrize(
+    ("input_name", "request_name"),
+    [
+        ("street.zip", "street.json"),
+        ("street.JPG", "street.json"),
+        ("a.b.mp4", "a.b.json"),
+        ("street.json", "street.request.json"),
+        ("Street.JSON", "Street.request.json"),
+    ],
+)
+def test_the_request_of_an_input_has_its_stem_and_that_of_a_json_file_has_request_in_it(
+    input_name: str, request_name: str
+) -> None:
+    assert names.request_name(input_name) == request_name
+    assert names.input_key(input_name) == names.key(request_name.upper())
+
+
 def test_letters_that_only_look_alike_are_no_match() -> None:
     assert names.key("Demo.zip") != names.key("\uff24emo.json"), "full width: a near miss"
     assert names.key("a.zip") != names.key("\u0430.json"), "Cyrillic"
@@ -165,6 +187,8 @@ def test_letters_that_only_look_alike_are_no_match() -> None:
         ("a.ZIP.part", "a.ZIP"),
         ("a.json.filepart", "a.json"),
         ("a.zip.td.cfg", "a.zip"),
+        ("a.jpg.part", "a.jpg"),
+        ("a.MOV.crdownload", "a.MOV"),
         ("a.part", None),
         (".a.zip.part", None),
         ("a.zip.md5", None),
@@ -182,13 +206,15 @@ def test_a_file_in_progress_says_what_it_is_about(name: str, whole: str | None) 
 )
 def test_every_name_is_taken_or_has_a_reason(name: str, file_type: FileType) -> None:
     reading = names.read(name, file_type)
-    is_taken = reading.kind in (NameKind.ARCHIVE, NameKind.SIDECAR, NameKind.CONTROL)
+    is_taken = reading.kind in (NameKind.ARCHIVE, NameKind.MEDIA, NameKind.SIDECAR, NameKind.CONTROL)
     assert is_taken != bool(reading.reason)
     if is_taken:
         name.encode()
     if reading.kind is NameKind.ARCHIVE:
         assert file_type is FileType.REGULAR
         assert name.lower().endswith(".zip")
+    if reading.kind is NameKind.MEDIA:
+        assert file_type is FileType.REGULAR
     if reading.kind is NameKind.SIDECAR:
         assert name.lower().endswith(".json")
     if reading.kind is NameKind.CONTROL:

@@ -15,7 +15,7 @@ from segdrop.spool.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ANSWER, RESULT = b'{"status": "succeeded"}', b"PK result"
+ANSWER, RESULT, RECORD = b'{"status": "succeeded"}', b"PK result", b'{"sha256": "ab"}'
 
 
 class CrashError(BaseException):
@@ -32,6 +32,7 @@ def concluded(store: Store, *, with_result: bool = True) -> Job:
     store.files(job).outcome.write_bytes(ANSWER)
     if with_result:
         store.files(job).result_zip.write_bytes(RESULT)
+        store.files(job).kept_model.write_bytes(RECORD)
     return job
 
 
@@ -42,6 +43,8 @@ def assert_delivered(store: Store, job: Job) -> None:
     assert not store.files(job).outcome.exists()
     assert not store.files(job).result_zip.exists()
     assert store.files(job).published.read_bytes() == ANSWER
+    assert store.layout.kept_model(job.id).read_bytes() == RECORD
+    assert not store.files(job).kept_model.exists()
 
 
 def no_hard_links(_source: object, _target: object) -> None:
@@ -49,12 +52,14 @@ def no_hard_links(_source: object, _target: object) -> None:
 
 
 def test_the_zip_comes_first_and_the_json_last(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between them the record of the model: who sees the answer can start from it."""
     job = concluded(store)
-    published: list[str] = []
-    publish = durable.publish
-    monkeypatch.setattr(durable, "publish", lambda a, b: (published.append(b.suffix), publish(a, b)))
+    changes: list[str] = []
+    publish, move = durable.publish, durable.move
+    monkeypatch.setattr(durable, "publish", lambda a, b: (changes.append(b.suffix), publish(a, b)))
+    monkeypatch.setattr(durable, "move", lambda a, b: (changes.append(b.name), move(a, b)))
     outbox.deliver(store.layout, job)
-    assert published == [".zip", ".json"]
+    assert changes == [".zip", "model.json", ".json"]
     assert_delivered(store, job)
 
 
@@ -62,6 +67,7 @@ def test_a_job_without_a_result_delivers_its_answer_alone(store: Store) -> None:
     job = concluded(store, with_result=False)
     outbox.deliver(store.layout, job)
     assert listing(store.layout.outbox) == [f"{job.id}.json"]
+    assert listing(store.layout.done) == []
 
 
 def test_delivery_repeated_changes_nothing(store: Store) -> None:
@@ -72,7 +78,8 @@ def test_delivery_repeated_changes_nothing(store: Store) -> None:
 
 
 def crash_points() -> list[tuple[str, int]]:
-    return [("link", 1), ("link", 2), ("unlink", 1), ("unlink", 2), ("sync_file", 1), ("sync_file", 2)]
+    twice = [(call, number) for call in ("link", "unlink", "sync_file") for number in (1, 2)]
+    return [*twice, ("make_dir", 1), ("move", 1)]
 
 
 @pytest.mark.parametrize(("call", "number"), crash_points())
@@ -81,7 +88,7 @@ def test_a_crash_at_any_point_delivers_once_in_the_end(
     store: Store, monkeypatch: pytest.MonkeyPatch, call: str, number: int, after: bool
 ) -> None:
     job = concluded(store)
-    owner: object = {"link": os, "unlink": Path, "sync_file": durable}[call]
+    owner: object = {"link": os, "unlink": Path}.get(call, durable)
     crash_around(monkeypatch, owner, call, number, after)
     with pytest.raises(CrashError):
         outbox.deliver(store.layout, job)

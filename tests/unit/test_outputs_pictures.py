@@ -1,6 +1,7 @@
 """What predictions look like: masks, colours, overlays and the rest, as files that others read."""
 
 import io
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from builders.predictions import prediction, setting, written
 from segdrop.inference.outputs import catalog, encoding
 from segdrop.inference.outputs.pictures import Pictures, boundaries
 from segdrop.inference.outputs.protocol import Setting
+from segdrop.results.templates.sources import is_prediction
 from segdrop.spec import InputKind
 
 
@@ -64,13 +66,12 @@ def test_beyond_255_classes_masks_have_16_bits_and_what_is_left_out_is_no_class(
     assert tuple(pixels(job.folder / "colour/folder/stem0.png")[1, 0]) == (224, 224, 192)
 
 
-def test_predict_py_does_not_predict_the_pictures_of_a_result_again(tmp_path: Path) -> None:
-    predict = pytest.importorskip("segdrop.results.templates.predict")
-    assert encoding.SOFTWARE == predict.SOFTWARE
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+def test_predict_py_does_not_predict_the_pictures_of_a_result_again(tmp_path: Path, name: str) -> None:
     job = setting(tmp_path / "out")
-    write(job, ["masks", "originals"])
-    assert predict.is_prediction(job.folder / "masks/folder/stem0.png")
-    assert not predict.is_prediction(job.folder / "originals/folder/stem0.png")
+    write(job, ["masks", "colour", "overlay", "confidence", "originals"], prediction(0, name))
+    known = {path for path in job.folder.rglob("stem0.*") if is_prediction(path, partial(path.open, "rb"))}
+    assert {path.relative_to(job.folder).parts[0] for path in known} == {"masks", "colour", "overlay", "confidence"}
 
 
 def test_originals_are_the_pixels_that_were_predicted(tmp_path: Path) -> None:

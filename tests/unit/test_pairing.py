@@ -69,6 +69,31 @@ def test_the_same_unicode_form_wins_over_the_other() -> None:
     assert pairing.requests == {f"{DECOMPOSED}.zip": f"{DECOMPOSED}.json"}
 
 
+@pytest.mark.parametrize(
+    ("input_name", "request_name"),
+    [("street.jpg", "Street.json"), ("Street.MOV", "street.JSON"), ("batch.json", "BATCH.request.json")],
+)
+def test_inputs_of_every_kind_find_their_requests(input_name: str, request_name: str) -> None:
+    pairing = pair([input_name], [request_name])
+    assert (pairing.requests, pairing.uncertain, pairing.left) == ({input_name: request_name}, {}, {})
+    assert pairing.fitting(input_name) == [request_name]
+    assert pair([], [request_name]).meant_for_earlier([input_name]) == {request_name}
+
+
+def test_a_request_that_fits_inputs_of_two_kinds_holds_both_and_says_what_helps() -> None:
+    pairing = pair(["street.zip", "street.jpg"], ["street.json"])
+    assert pairing.requests == {}
+    assert pairing.fitting("street.jpg") == pairing.fitting("street.zip") == ["street.json"]
+    assert all("give one of them another name" in reason for reason in pairing.uncertain.values())
+    assert pair(["a.json", "a.request.zip"], ["a.request.json"]).uncertain.keys() == {"a.json", "a.request.zip"}
+
+
+def test_a_json_file_of_images_has_no_use_for_the_request_of_a_zip_of_its_name() -> None:
+    pairing = pair(["a.json", "a.zip"], ["A.json"])
+    assert pairing.requests == {"a.zip": "A.json"}
+    assert pairing.fitting("a.json") == []
+
+
 def test_a_request_alone_is_told() -> None:
     assert (pair(["a.zip"], ["b.json"]).alone, pair(["a.zip"], ["b.json"]).left) == (("b.json",), {})
     assert "PAUSE" in pair([], ["pause.json"]).left["pause.json"], "meant as an order"

@@ -2,7 +2,7 @@
 
 import typer
 
-from segdrop.cli import datasets, infer, jobs, machine, models, serve, train
+from segdrop.cli import datasets, infer, jobs, json_images, machine, models, serve, train
 
 app = typer.Typer(
     name="segdrop",
@@ -20,6 +20,8 @@ app.command()(infer.predict)
 app.command()(infer.evaluate)
 app.command()(datasets.convert)
 app.command()(datasets.demo)
+app.command()(json_images.images_to_json)
+app.command()(json_images.json_to_images)
 app.command()(jobs.status)
 app.command()(jobs.jobs)
 app.command()(jobs.show)

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from segdrop import durable, regular_files
-from segdrop.cli import tables
+from segdrop.cli import new_file, tables
 from segdrop.cli.foreground_check import check_spec, print_report, run_check
 from segdrop.cli.given_request import given_request
 from segdrop.cli.options import (
@@ -108,15 +107,14 @@ def convert(  # noqa: PLR0913  (its options)
     loaded = load(config, root)
     _refuse(zip_path, output, force=force)
     keys = [*(assignments or []), *([f"max_images={max_images}"] if max_images else [])]
-    part = output.absolute().with_name(f"{output.name}.part")
-    _refuse_in_the_way(part)
+    part = new_file.part_of(output)
     try:
         with tempfile.TemporaryDirectory(prefix="segdrop-convert-") as folder:
             spec = check_spec(loaded, zip_path, given_request(zip_path, request, keys), Path(folder))
             wanted = ConvertSpec(**spec.model_dump(), output_path=part, skip_bad=skip_bad)
             report = run_check("convert", wanted, Path(folder))
         if report.dataset is not None:
-            _publish(part, output.absolute(), force=force)
+            new_file.publish(part, output, force=force)
     finally:
         part.unlink(missing_ok=True)  # of a child that was killed, too
     print_report(report, _written(report, output), "[red]cannot be converted[/red]")
@@ -125,34 +123,9 @@ def convert(  # noqa: PLR0913  (its options)
 
 def _refuse(zip_path: Path, output: Path, *, force: bool) -> None:
     """Tells usage errors before hours of work."""
-    problem = None
     if output.exists() and output.samefile(zip_path):
-        problem = f"{output} is the ZIP to read"
-    elif output.exists() and not force:
-        problem = f"{output} exists: name another, or use --force"
-    if problem:
-        raise typer.BadParameter(problem, param_hint="OUTPUT")
-
-
-def _refuse_in_the_way(part: Path) -> None:
-    """Refuses a FIFO or a folder under the name that the ZIP is first written to."""
-    try:
-        kind = regular_files.kind_of(part.stat().st_mode)
-    except FileNotFoundError:
-        return
-    if kind and kind != "a device":
-        raise typer.BadParameter(f"{part} is in the way: it is {kind}", param_hint="OUTPUT")
-
-
-def _publish(part: Path, output: Path, *, force: bool) -> None:
-    if force:
-        durable.sync_file(part)
-        durable.move(part, output)
-        return
-    try:
-        durable.publish(part, output)
-    except FileExistsError as error:
-        raise typer.BadParameter(f"{output} was made by somebody meanwhile", param_hint="OUTPUT") from error
+        raise typer.BadParameter(f"{output} is the ZIP to read", param_hint="OUTPUT")
+    new_file.refuse_existing(output, force=force)
 
 
 def _written(report: CheckReport, output: Path) -> str:

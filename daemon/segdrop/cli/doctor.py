@@ -186,6 +186,7 @@ def processes(settings: Settings, python: str = sys.executable) -> Iterator[Find
     commands = {
         "check process": ("segdrop.dataset", "ready", str(settings.limits.check_memory_bytes)),
         "training process": ("segdrop.training", "ready"),
+        "inference process": ("segdrop.inference", "ready"),
         "packing process": ("segdrop.results", "ready"),
     }
     for subject, (module, *arguments) in commands.items():

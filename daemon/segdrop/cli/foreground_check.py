@@ -55,30 +55,30 @@ def check_spec(loaded: Settings, zip_path: Path, request: GivenRequest | None, f
 def open_models(loaded: Settings) -> Path | None:
     """Returns the operator's ``models/``; None where there is none, or where it is closed to us, which is said."""
     folder = RootLayout(loaded.root).models
-    return folder if _is_open(folder, "its weights are left out") else None
+    try:
+        os.scandir(folder).close()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        words = f"{folder}: {error.strerror}: its weights are left out"
+        tables.terminal(stderr=True).print(tables.clean(words), highlight=False, soft_wrap=True)
+        return None
+    return folder
 
 
 def open_results(loaded: Settings) -> RootLayout | None:
     """Returns the operator's root, whose models a training may start from.
 
-    ``None`` where it has no results, or where the record of its models is closed to us, which is said.
+    ``None`` where it has no results, or where the record of its models is closed to us, as ``done/`` is to all but the
+    daemon's user: nothing is said of that unless a request needs one, and then the answer says it.
     """
     layout = RootLayout(loaded.root)
-    is_open = all(_is_open(folder, "no model of an earlier job is known") for folder in (layout.outbox, layout.done))
-    return layout if is_open else None
-
-
-def _is_open(folder: Path, otherwise: str) -> bool:
-    """Whether a folder is there and can be looked into; where it is closed to us, what follows is said."""
     try:
-        os.scandir(folder).close()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        words = f"{folder}: {error.strerror}: {otherwise}"
-        tables.terminal(stderr=True).print(tables.clean(words), highlight=False, soft_wrap=True)
-        return False
-    return True
+        for folder in (layout.outbox, layout.done):
+            os.scandir(folder).close()
+    except OSError:
+        return None
+    return layout
 
 
 def run_check(command: str, spec: CheckSpec, folder: Path) -> CheckReport:

@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -114,16 +114,22 @@ RequestOption = Annotated[
 ]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="One request key, as KEY=VALUE; repeatable.")]
 ZipArgument = Annotated[Path, typer.Argument(callback=_checked(_readable), readable=False, help="Dataset ZIP.")]
-PathsArgument = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="PATH...",
-        callback=_each(_checked(_readable_or_folder)),
-        readable=False,
-        help="Images, folders, ZIPs, or one video.",
-    ),
+
+
+def _paths(described: str) -> Any:  # noqa: ANN401  (typer's)
+    check = _each(_checked(_readable_or_folder))
+    return typer.Argument(metavar="PATH...", callback=check, readable=False, help=described)
+
+
+PathsArgument = Annotated[list[Path], _paths("Images, folders, ZIPs, or one video.")]
+ImagesArgument = Annotated[list[Path], _paths("Images, folders, ZIPs.")]
+JsonArgument = Annotated[
+    Path,
+    typer.Argument(metavar="FILE", callback=_checked(_readable), readable=False, help="JSON with images or masks."),
 ]
+STDOUT = Path("-")
 OutputFile = _checked(_replaceable)
+OutputFileOrStdout = _checked(lambda path: _replaceable(path) if path != STDOUT else None)
 OutputFolder = _checked(_folder_to_be)
 
 

@@ -23,6 +23,7 @@ from segdrop.cli.doctor import Finding
 from segdrop.codes import Severity
 from segdrop.dataset.report import Confidence, DatasetSummary, Understood
 from segdrop.errors import Issue
+from segdrop.model_files.catalogue import ModelEntry
 from segdrop.results.live_status import JobStatus, Status
 from segdrop.results.reading import IssueLine
 from segdrop.weights_files import OnProgress
@@ -68,6 +69,32 @@ def issue_table(issues: Iterable[Issue | IssueLine]) -> Table:
             clean(issue.fix),
         )
     return table
+
+
+def model_table(entries: Iterable[ModelEntry]) -> Table:
+    """Returns a table with a row for each model that a request can name, or could if it had no fault."""
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
+    for column in ("model", "kind", "classes", "input", "mean IoU", "SHA-256", "from"):
+        table.add_column(column, overflow="fold")
+    for entry in entries:
+        table.add_row(
+            clean(entry.name),
+            _kind(entry),
+            str(len(entry.classes)) if entry.classes else "",
+            f"{entry.input_size.height} x {entry.input_size.width}" if entry.input_size else "",
+            f"{entry.mean_iou:.3f}" if entry.mean_iou is not None else "",
+            (entry.sha256 or "")[:12],
+            clean(entry.origin) if entry.problem is None else f"[red]{clean(entry.problem.message)}[/red]",
+        )
+    return table
+
+
+def _kind(entry: ModelEntry) -> str:
+    """Returns what a model is, and how to install what it needs where that is missing."""
+    if entry.is_installed or entry.extra is None:
+        return str(entry.kind or "")
+    line = escape(f"pip install 'segdrop[{entry.extra}]'")
+    return f"{entry.kind} [yellow]({line})[/yellow]"
 
 
 def understood_table(dataset: DatasetSummary | Understood) -> Table:

@@ -147,14 +147,14 @@ def main(arguments: list[str]) -> int:
 def _decode(order: spec.DecodeSpec) -> int:
     """Runs the child that decodes. Its processor time is limited for each image and not in all."""
     child_runtime.limit_resources(memory_bytes=order.limits.check_memory_bytes)
-    _require_modules()
 
     def body(stop: child_runtime.StopFlag) -> None:
-        from segdrop.dataset import decoding  # noqa: PLC0415  (numpy and Pillow, as above)
+        from segdrop.dataset import decoding  # noqa: PLC0415  (numpy and Pillow, within the limit on memory)
 
+        child_runtime.begin(order.error_path)
         decoding.decode(order, stop)
 
-    return child_runtime.run(body, job=order.job, stage="decode", error_path=order.error_path)
+    return child_runtime.run(body, job=order.job, stage="decode", error_path=order.error_path, begins=False)
 
 
 def _limit(limits: spec.Limits) -> None:
@@ -188,7 +188,7 @@ def _require_modules() -> None:
 def _imported() -> int:
     """Returns the exit status of the process that tries the imports: 0 where they succeed."""
     try:
-        from segdrop.dataset import decoding, overlays, pixel_check  # noqa: F401, PLC0415
+        from segdrop.dataset import overlays, pixel_check  # noqa: F401, PLC0415
     except BaseException:  # noqa: BLE001  (it is told, and this process ends here in any case)
         traceback.print_exc()
         return 1

@@ -8,18 +8,20 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO, Self
 
 import numpy as np
 
-from segdrop import child_runtime
+from segdrop import child_runtime, environment
 from segdrop.dataset.pair_items import PairItems
 from segdrop.dataset.unlabelled import messages
 from segdrop.dataset.unlabelled.item import Item, SkippedItem
 from segdrop.dataset.unlabelled.source import Source
 from segdrop.dataset.unlabelled.sources import open_source
-from segdrop.errors import StoppedError
+from segdrop.errors import CorruptError, DeferredError, StoppedError
 from segdrop.input_kinds import InputKind
+from segdrop.regular_files import NotRegularError
 from segdrop.spec import DecodeSpec
 
 #: Processor time for one image, or for one frame with what it rests on. The largest images that are allowed take a few
@@ -44,6 +46,16 @@ def decode(spec: DecodeSpec, stop: child_runtime.StopFlag) -> None:
 
 
 def _source(spec: DecodeSpec) -> Source:
+    """Opens the input. Raises CorruptError where it is gone or no file any more: it belongs to the job."""
+    try:
+        return _opened(spec)
+    except OSError as error:
+        if environment.is_misplaced(error) or isinstance(error, NotRegularError):
+            raise CorruptError(f"{spec.name}: {error.strerror}") from error
+        raise
+
+
+def _opened(spec: DecodeSpec) -> Source:
     if spec.kind is InputKind.PAIRS:
         return PairItems(spec.input_path, spec.limits, spec.deep_range)
     return open_source(spec.input_path, spec.name, spec.kind, spec.limits, spec.deep_range)
@@ -78,7 +90,7 @@ class _Slots:
 
     def __init__(self, spec: DecodeSpec, orders: BinaryIO) -> None:
         self._orders = orders
-        self._files = [os.open(path, os.O_RDWR | os.O_CLOEXEC) for path in spec.memory_paths]
+        self._files = [_opened_slot(path) for path in spec.memory_paths]
         self._free = deque(range(len(self._files)))
 
     def __enter__(self) -> Self:
@@ -104,6 +116,15 @@ class _Slots:
             if plane is not None:
                 position = _write_all(self._files[slot], np.ascontiguousarray(plane, np.uint8).data.cast("B"), position)
         return slot
+
+
+def _opened_slot(path: Path) -> int:
+    """Returns a descriptor of the memory of a slot. Raises DeferredError where the machine does not give it away."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        message = f"{path}, the memory that images are handed over in: {error.strerror}; is /proc mounted?"
+        raise DeferredError(environment.unknown(message)) from error
 
 
 def _write_all(file: int, content: memoryview, position: int) -> int:

@@ -14,11 +14,12 @@ from segdrop.dataset import quick_check
 from segdrop.dataset.archive.source import Archive, Verification
 from segdrop.dataset.progress import ProgressFile
 from segdrop.dataset.quick_check import QuickCheck, RequestSources
-from segdrop.dataset.report import CheckReport
+from segdrop.dataset.report import CheckReport, InputSurvey
 from segdrop.dataset.samples import LabelledSample
 from segdrop.dataset.split import division
-from segdrop.errors import DataError, StoppedError
-from segdrop.request import TrainRequest
+from segdrop.errors import DataError, StoppedError, has_fault
+from segdrop.model_files import hashing, resolving
+from segdrop.request import EvaluateRequest, PredictRequest, TrainRequest
 from segdrop.spec import CheckSpec
 from segdrop.spool.kept_models import KeptModels
 
@@ -72,16 +73,30 @@ def check_other(spec: CheckSpec, stop: child_runtime.StopFlag) -> CheckReport:
         before = os.fstat(stream.fileno())
         sha256 = _sha256_unless_stopped(stream, stop)
         after = os.fstat(stream.fileno())
-    return CheckReport(
+    contents = _contents(found, spec)
+    report = CheckReport(
         input_bytes=after.st_size,
         input_sha256=sha256,
         changed_while_read=(before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns),
         request=found.request,
         issues=found.issues,
         dataset=None,
+        contents=contents,
         peak_rss_bytes=child_runtime.peak_rss_bytes(),
         seconds=round(time.monotonic() - started, 3),
     )
+    return _with_model(report, spec, earlier)
+
+
+def _contents(found: QuickCheck, spec: CheckSpec) -> InputSurvey | None:
+    """Returns what an input holds that is to be predicted, and adds to ``found`` what is wrong with it."""
+    if not isinstance(found.request, PredictRequest) or has_fault(found.issues):
+        return None
+    from segdrop.dataset.unlabelled import survey  # noqa: PLC0415  (numpy and Pillow: not for every child)
+
+    contents = survey.survey(spec.archive, spec.name, spec.kind, spec.limits)
+    found.issues += contents.issues
+    return contents
 
 
 def _sha256_unless_stopped(stream: BinaryIO, stop: child_runtime.StopFlag) -> str:
@@ -103,14 +118,17 @@ def check_archive(
     """
     started = time.monotonic()
     earlier = KeptModels.at(spec.outbox_dir, spec.done_dir)
-    sources = RequestSources(spec.sidecar, spec.sidecar_name, spec.defaults, spec.models_dir, earlier)
+    sources = RequestSources(
+        spec.sidecar, spec.sidecar_name, spec.defaults, spec.models_dir, earlier, spec.default_model
+    )
     found = quick_check.check(archive, sources, most_read_bytes=None)
     samples = _wanted(found)
     progress = ProgressFile(spec.progress_path, len(archive.names) + len(samples), stop)
     # a damaged file that the layout or the request needs is no matter of single pairs
     skip_bad &= all(issue.code != _DAMAGED for issue in found.issues)
     verification = archive.verify(progress.step)
-    if verification.issues:
+    # of images to predict, decoding tells which are damaged: the others are predicted all the same
+    if verification.issues and not isinstance(found.request, PredictRequest):
         found.issues = [*(issue for issue in found.issues if issue.code != _DAMAGED), *verification.issues]
     interpretation = None
     if not verification.changed and samples:
@@ -118,13 +136,33 @@ def check_archive(
         from segdrop.dataset import pixel_check  # noqa: PLC0415
 
         interpretation = pixel_check.check(archive, found, samples, spec, progress, skip_bad=skip_bad)
+    contents = _contents(found, spec)
     changed = archive.changed()
     if spec.cache_dir is not None and (changed or interpretation is None or interpretation.summary is None):
         durable.remove_tree(spec.cache_dir)
     report = _report(archive, found, verification, interpretation, changed=changed, seconds=time.monotonic() - started)
+    report = report.model_copy(update={"contents": contents})
     if report.dataset is not None and isinstance(found.request, TrainRequest) and not found.request.force:
         report = _fingerprinted(report, found.request, spec.weights_dirs, earlier)
-    return FullCheck(report, interpretation)
+    return FullCheck(_with_model(report, spec, earlier), interpretation)
+
+
+def _with_model(report: CheckReport, spec: CheckSpec, earlier: KeptModels | None) -> CheckReport:
+    """Returns the report of an input that a model is used on with what an earlier result is recognised by.
+
+    Which model is the previous one is known when it is used.
+    """
+    request = report.request
+    if not isinstance(request, PredictRequest | EvaluateRequest) or request.force or has_fault(report.issues):
+        return report
+    if request.model == pretrained.PREVIOUS:
+        return report
+    try:
+        identity = hashing.sha256(resolving.resolve(request.model, spec.models_dir, earlier))
+    except (OSError, DataError):  # met again where the model is opened, and said there
+        return report
+    found = fingerprint.of(report.input_sha256, request.model_dump(mode="json"), identity)
+    return report.model_copy(update={"fingerprint": found})
 
 
 def _fingerprinted(

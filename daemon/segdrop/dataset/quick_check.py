@@ -19,7 +19,9 @@ from segdrop.dataset.class_names import ClassNames
 from segdrop.dataset.classes.mapping import unknown_preset
 from segdrop.dataset.samples import LabelledSample, Reading, is_image, labelled
 from segdrop.dataset.split import copies, division
+from segdrop.dataset.unlabelled.names import named_images
 from segdrop.errors import DataError, Issue, has_fault
+from segdrop.model_files import resolving
 from segdrop.request import DatasetRequest, EvaluateRequest, PredictRequest, Request, TrainRequest
 from segdrop.spool.kept_models import KeptModels
 
@@ -38,7 +40,7 @@ class RequestSources:
     defaults: Mapping[str, Any]
     models_dir: Path
     earlier: KeptModels | None = None  #: models that the request may start from; ``None`` where there are none
-    default_model: str = ""  #: the operator's, for inputs other than ZIPs that come without a request; empty: none
+    default_model: str = ""  #: the operator's, where a request names no model; empty: none
 
 
 @dataclass(slots=True)
@@ -74,7 +76,7 @@ def check_other(sources: RequestSources, name: str) -> QuickCheck:
     """
     defaults = dict(sources.defaults)
     if sources.default_model:
-        defaults = {"model": sources.default_model, **defaults, "task": "predict"}
+        defaults["task"] = "predict"
     request, issues = _resolved(replace(sources, defaults=defaults), None)
     if request is not None and not isinstance(request, PredictRequest):
         message = f'{name} can only be predicted, and its task is "{request.task}"'
@@ -98,7 +100,10 @@ def check(archive: Archive, sources: RequestSources, most_read_bytes: int | None
         tree.read = _Allowance(archive, most_read_bytes).read
     found.request, issues = _request(archive, tree, sources)
     found.issues += issues
-    if not archive.is_safe or isinstance(found.request, PredictRequest):
+    if not archive.is_safe:
+        return found
+    if isinstance(found.request, PredictRequest):
+        found.issues += named_images(archive)
         return found
     try:
         found.reading = layouts.read(tree, found.dataset_request.format if found.dataset_request else "auto")
@@ -209,10 +214,13 @@ def _resolved(
             values, problems = requests.parse_file(stream.read(requests.MAX_REQUEST_BYTES + 1), name)
         issues += problems
         sidecar = None if problems else (name, values)
-    request, problems = requests.resolve(sources.defaults, embedded, sidecar)
+    models = {"model": sources.default_model} if sources.default_model else {}
+    request, problems = requests.resolve(models | dict(sources.defaults), embedded, sidecar)
     issues += problems
     if request is not None:
         issues += _preset_issues(request)
+    if isinstance(request, PredictRequest | EvaluateRequest):
+        issues += _model_issues(request, sources)
     if isinstance(request, TrainRequest):
         issues += pretrained.issues(request.pretrained, request.architecture, sources.models_dir, sources.earlier)
     return (None if has_fault(issues) else request), issues
@@ -233,6 +241,22 @@ def _embedded(archive: Archive, tree: Tree) -> tuple[tuple[str, Mapping[str, Any
     except MemberError as error:
         return None, [Issue.of(Code.ARCHIVE_CORRUPT, f"{name}: {error}", files=[name])]
     return (None if issues else (name, values)), issues
+
+
+def _model_issues(request: PredictRequest | EvaluateRequest, sources: RequestSources) -> list[Issue]:
+    """Returns what is plainly wrong with the model that a request names. Which one is the previous is found out later.
+
+    Raises OSError where a folder cannot be read.
+    """
+    if not request.model:
+        return [Issue.of(Code.MODEL_NOT_NAMED, f"task `{request.task}` needs a model, and the request names none")]
+    if request.model == pretrained.PREVIOUS:
+        return []
+    try:
+        resolving.resolve(request.model, sources.models_dir, sources.earlier)
+    except DataError as error:
+        return error.issues
+    return []
 
 
 def _preset_issues(request: Request) -> list[Issue]:

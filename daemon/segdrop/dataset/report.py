@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from segdrop.errors import Issue
+from segdrop.input_kinds import InputKind
 from segdrop.record import Record
 from segdrop.request import ImageSize, Request, StoredRequest
 
@@ -93,8 +94,26 @@ class Understood(Record):
     arguments: list[Argument] = Field([])
 
 
+class InputSurvey(Record):
+    """What an input holds, as far as names and headers tell. Where an issue is a fault, it cannot be used."""
+
+    kind: InputKind
+    count: int | None = None  #: images or frames; of a video that does not count them, as many as are likely
+    is_promise: bool = True  #: whether ``count`` is what the input itself says
+    decoded_bytes: int | None = None  #: the most that all images take decoded, three bytes a pixel; None: not known
+    largest_pixels: int | None = None  #: of one image
+    width: int | None = None  #: of an image by itself, or of a video, as displayed
+    height: int | None = None
+    fps: float | None = None  #: frames a second, on average
+    duration_seconds: float | None = None
+    has_audio: bool | None = None
+    codec: str | None = None
+    issues: tuple[Issue, ...] = ()
+
+
 class CheckReport(_Report):
-    """The full check's answer. Its ``dataset`` is there exactly where no issue is a fault.
+    """The full check's answer. Its ``dataset`` is there exactly where no issue is a fault and the task needs
+    labels.
 
     Where one is, ``understood`` says how far the check came, if a layout was recognised at all.
     """
@@ -105,6 +124,7 @@ class CheckReport(_Report):
     request: StoredRequest | None  #: resolved; ``None`` where an issue says what is wrong with it
     issues: list[Issue]
     dataset: DatasetSummary | None
+    contents: InputSurvey | None = None  #: of an input without labels, to be predicted
     understood: Understood | None = None
     peak_rss_bytes: int
     seconds: float

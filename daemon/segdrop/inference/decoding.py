@@ -4,6 +4,7 @@ A crash of the decoder costs the image that it crashed on and no other: the chil
 images are decoded ahead, so that the model need not wait.
 """
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from segdrop import durable
+from segdrop import durable, logs
 from segdrop.child_runtime import BEGUN_NAME
 from segdrop.codes import Code, Severity
 from segdrop.dataset.unlabelled import messages
@@ -30,8 +31,9 @@ from segdrop.input_kinds import InputKind
 from segdrop.spec import DecodeOrder, DecodeSpec
 
 NUM_SLOTS = 3
-#: Time for one image while the model waits for it, on a machine that has other things to do as well.
-ITEM_SECONDS = 900.0
+#: Time for one image while the model waits for it, and until the first one is begun, on a machine that has other things
+#: to do as well.
+ITEM_SECONDS = OPENING_SECONDS = 900.0
 #: The child is started so often for one image, before that is left out.
 _MAX_DEATHS = 2
 #: The decoder dies of single images, and not of ten in a row: then something else is wrong.
@@ -92,6 +94,11 @@ class Decoder:
             os.close(slot)
         self._slots.clear()
 
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child that is at work, for the log."""
+        return self._child.child.popen.pid if self._child is not None else None
+
     def wait_until_open(self) -> None:
         """Waits until ``count`` is known: the number of images, as the input promises; None where it promises none.
 
@@ -135,16 +142,23 @@ class Decoder:
         child = self._child
         if child is None:
             raise RuntimeError("the decoder was not entered, or has ended with an error")
+        patience_seconds = self._item_seconds if self._begun is not None else OPENING_SECONDS
         try:
-            line = child.receive(self._item_seconds)
+            line = child.receive(patience_seconds)
+            if line:
+                return messages.read(line)
         except TimeoutError:
-            self._child = None
-            child.kill()
-            return self._died(f"took more than {self._item_seconds:g} s")
-        if line:
-            return messages.read(line)
+            return self._killed(child, f"took more than {patience_seconds:g} s")
+        except ValueError:
+            return self._killed(child, "answered what cannot be understood")
         self._child = None
         return self._ended(child.ended())
+
+    def _killed(self, child: PipedChild, why: str) -> SkippedItem | None:
+        """Ends a child with which nothing can be done any more."""
+        self._child = None
+        child.kill()
+        return self._died(why)
 
     def _start(self) -> None:
         """Starts a child at the first image that is wanted and was not given."""
@@ -210,6 +224,8 @@ class Decoder:
         A video has no "behind": its frames rest on the earlier ones. Raises DataError where nothing is to be had.
         """
         self._deaths += 1
+        begun = {"file": self._begun.name, "index": self._begun.index} if self._begun is not None else {}
+        logs.get().warning("decoder.died", detail=how, times=self._deaths, **begun)
         self._suspect = self._begun or self._suspect
         if self._deaths < _MAX_DEATHS:
             self._start()
@@ -240,7 +256,8 @@ class Decoder:
 def _shared_file() -> int:
     """Returns the descriptor of a new file in memory, or on the disk where the system knows none in memory."""
     if hasattr(os, "memfd_create"):
-        return os.memfd_create("segdrop-image")
+        with contextlib.suppress(OSError):  # forbidden, in some sandboxes
+            return os.memfd_create("segdrop-image")
     descriptor, path = tempfile.mkstemp()
     os.unlink(path)  # noqa: PTH108  (a text)
     return descriptor

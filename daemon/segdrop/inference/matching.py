@@ -11,6 +11,9 @@ from segdrop.dataset.classes.assignment import IGNORE
 from segdrop.errors import DataError, Issue
 
 _MAX_NAMED = 20
+_VALUES = 1 << 16
+#: stands for every class of the model that the request's map leaves out
+LEFT_OUT = "(left out)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +25,21 @@ class Matching:
 
     classes: tuple[str, ...]
     truth: npt.NDArray[np.uint8]  # (256,): IGNORE stays IGNORE
-    predicted: npt.NDArray[np.uint16]  # (classes of the model,)
+    predicted: npt.NDArray[np.uint16]  # (65,536,)
     issues: tuple[Issue, ...]
 
 
-def match(model: Sequence[str], dataset: Sequence[str]) -> Matching:
+def match(model: Sequence[str], dataset: Sequence[str], *, has_excluded: bool = False) -> Matching:
     """Returns how the classes of a model and of a dataset fit together: exactly, else without regard to case.
 
     Raises ``DataError`` (``model.classes_unmatched``) where the dataset has a class that the model does not know: no
     prediction could be right there. A class that the model alone knows is counted: where it is predicted, it is wrong.
+    So are pixels that the model gives a class which the request's map leaves out (``has_excluded``).
     """
     numbers = {name: number for number, name in enumerate(dataset)}
     caseless = {name.casefold(): number for name, number in reversed(numbers.items())}
     taken: dict[int, str] = {}
-    predicted, classes = np.zeros(len(model), np.uint16), list(dataset)
+    predicted, classes = np.zeros(_VALUES, np.uint16), list(dataset)
     exact = {name for name in model if name in numbers}
     for class_id, name in enumerate(model):
         number = numbers.get(name)
@@ -48,9 +52,13 @@ def match(model: Sequence[str], dataset: Sequence[str]) -> Matching:
         predicted[class_id] = number
     if missing := [name for number, name in enumerate(dataset) if number not in taken]:
         raise DataError([_unmatched(missing, model)])
+    issues = tuple(_notes(model, dataset, taken, classes))
+    if has_excluded:
+        predicted[len(model) :] = len(classes)
+        classes.append(LEFT_OUT)
     truth = np.full(256, IGNORE, np.uint8)
     truth[: len(dataset)] = np.arange(len(dataset))
-    return Matching(tuple(classes), truth, predicted, tuple(_notes(model, dataset, taken, classes)))
+    return Matching(tuple(classes), truth, predicted, issues)
 
 
 def _unmatched(missing: Sequence[str], model: Sequence[str]) -> Issue:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from segdrop.dataset.unlabelled.item import Item
+from segdrop.errors import Issue
 from segdrop.record import Record
 
 
@@ -20,6 +21,14 @@ class Prediction:
     confidence: npt.NDArray[np.uint8]  # (H, W): 255 times the probability of the class that was chosen
     doubt: float  #: entropy of the class probabilities over the image's area: 0 certain, 1 every class alike
     descriptor: tuple[float, ...]  #: what the image is like to the model; near to each other are images alike
+
+
+class SkippedRecord(Record):
+    """An image that could not be read: a line of the journal, too, so that it is told after a crash as well."""
+
+    index: int
+    name: str
+    issue: Issue
 
 
 class ImageRecord(Record):

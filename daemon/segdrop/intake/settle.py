@@ -2,7 +2,7 @@
 
 There is no event that means "finished": closed files are reopened, sizes are set before the data, copiers keep old
 modification times. So a ZIP and its sidecar (or its absence) are one identity, which must stay unchanged on a monotonic
-clock; how long depends on whether the ZIP looks complete.
+clock; how long depends on whether the file looks complete. What is said here of a ZIP holds for every input.
 """
 
 import os
@@ -37,7 +37,7 @@ def stamp_of(status: os.stat_result) -> Stamp:
 class FileEnding(StrEnum):
     """Tells what the first and last bytes of a file say."""
 
-    COMPLETE = "complete"  #: a ZIP's end record that fits the file
+    COMPLETE = "complete"  #: the end of its format is there: of a ZIP, an end record that fits the file
     NOT_A_ZIP = "not_a_zip"  #: the first bytes cannot begin a ZIP
     INCOMPLETE = "incomplete"  #: may still be arriving: preallocated, stalled, cut off
     GAPS = "gaps"  #: both ends are there, and nothing where members should be: downloaded in several parts

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from segdrop import durable, regular_files
 from segdrop.codes import Code
@@ -26,10 +28,21 @@ from segdrop.spool.layout import RootLayout
 
 #: The optional package that a kind of model needs, and the extra of segdrop that installs it.
 EXTRAS = {ModelKind.HUGGINGFACE: ("transformers", "transformers"), ModelKind.ONNX: ("onnxruntime", "onnx")}
+#: The jobs that are listed, newest first; a request can name older ones all the same.
+MOST_JOBS = 200
 _MOST_RECORD_BYTES = 32 << 20
 
 
-class ModelEntry(Record):
+class _Written(Record):
+    """A record of which every key is written, also one that has its default: programs outside read it."""
+
+    @model_validator(mode="after")
+    def _with_every_key(self) -> Self:
+        self.model_fields_set.update(type(self).model_fields)
+        return self
+
+
+class ModelEntry(_Written):
     """A model that a request can name, or could if its ``problem`` were mended."""
 
     name: str  #: what a request calls it
@@ -46,7 +59,7 @@ class ModelEntry(Record):
     problem: Issue | None = None  #: why it cannot be used
 
 
-class ModelsFile(Record):
+class ModelsFile(_Written):
     """The content of ``outbox/models.json``: what ``model`` in a request can be."""
 
     models: list[ModelEntry]
@@ -78,7 +91,7 @@ class Catalogue:
         self._known = {path: self._known[path] for path in places if path in self._known}
         missing = 0
         for path in places:
-            state = _state(path)
+            state = self._state(path)
             if (known := self._known.get(path)) is not None and known.state == state:
                 continue
             if most_new is not None and missing >= most_new:
@@ -91,7 +104,13 @@ class Catalogue:
         yield from resolving.entries(self._layout.models)
         with suppress(FileNotFoundError, NotADirectoryError):
             jobs = [path for path in self._layout.outbox.glob("*.zip") if is_job_id(path.stem)]
-            yield from sorted(jobs, key=lambda path: path.stem[-21:-5], reverse=True)
+            yield from sorted(jobs, key=lambda path: path.stem[-21:-5], reverse=True)[:MOST_JOBS]
+
+    def _state(self, path: Path) -> tuple[object, ...]:
+        """Returns a mark of the files that an entry is learnt from, which is another after any change of them."""
+        if path.parent == self._layout.outbox:
+            return _mark(path), _mark(self._layout.kept_model(path.stem))
+        return _state_of_entry(path)
 
     def _found(self, places: list[Path]) -> list[ModelEntry]:
         known = (self._known.get(path) for path in places)
@@ -202,8 +221,7 @@ def installed(kind: ModelKind) -> tuple[str | None, bool]:
     return extra, importlib.util.find_spec(package) is not None
 
 
-def _state(path: Path) -> tuple[object, ...]:
-    """Returns a mark of the files that an entry is learnt from, which is another after any change of them."""
+def _state_of_entry(path: Path) -> tuple[object, ...]:
     beside = [path.with_suffix(".json"), *(path.with_name(f"{path.stem}{end}") for end in (".labels.txt", ".txt"))]
     inner = sorted(path.rglob("*"))[:100] if path.is_dir() else []
     return tuple(_mark(file) for file in (path, *beside, path.with_name("labels.txt"), *inner))

@@ -21,7 +21,7 @@ _PUBLISHED = re.compile(
     r"|lraspp_mobilenet_v3_large)(?:_coco)?-[0-9a-f]{8}\.pth"
 )
 #: torchvision's weights of classification models, which training can start from
-_BACKBONE = re.compile(r"(?:resne[xs]t|mobilenet|efficientnet|vit|swin|convnext)[a-z0-9_]*-[0-9a-f]{8}\.pth")
+_BACKBONE = re.compile(r"(?:resne[sx]?t|mobilenet|efficientnet|vit|swin|convnext)[a-z0-9_]*-[0-9a-f]{8}\.pth")
 
 _SAVE_AS_SAFETENSORS = (
     "In Python where it was made: `model.save_pretrained(FOLDER)` of transformers writes config.json and "

@@ -7,6 +7,7 @@ nothing is called. Tensors become :data:`TENSOR`. A name that no file of tensors
 
 import pickletools
 import re
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -57,12 +58,14 @@ def plain_values(content: bytes) -> object:
     """Returns what a pickle builds; raises ``UnsafeError``, or ``ValueError`` where it is damaged or builds more."""
     machine = _Machine()
     try:
-        for opcode, argument, _position in pickletools.genops(content):
-            machine.do(opcode.name, argument)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of escape sequences in a text that is refused anyway
+            for opcode, argument, _position in pickletools.genops(content):
+                machine.do(opcode.name, argument)
         return machine.stack[-1]
     except UnsafeError:
         raise
-    except (ValueError, KeyError, IndexError, TypeError, RecursionError, OverflowError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise ValueError(f"its pickle is damaged, or of another kind ({type(error).__name__})") from error
 
 

@@ -7,6 +7,7 @@ Face is links into the folder of blobs beside it, which is part of the same down
 
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -23,6 +24,8 @@ _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR = struct.Struct("<4sLQL")
 _MOST_COMMENT_BYTES = 0xFFFF
+#: what zipfile and its helpers raise for a ZIP that is none, is damaged, encrypted, or packed in a way that is not read
+_DAMAGE = (zipfile.BadZipFile, EOFError, OverflowError, RuntimeError, struct.error, zlib.error)
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -94,7 +97,7 @@ def open_zip(source: Path | IO[bytes]) -> Iterator[zipfile.ZipFile]:
             _require_small_directory(stream)
             with zipfile.ZipFile(stream) as archive:
                 yield archive
-        except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, struct.error) as error:
+        except _DAMAGE as error:
             raise DataError([Issue.of(Code.MODEL_INVALID, f"{name} is damaged, or no ZIP: {error}")]) from error
 
 

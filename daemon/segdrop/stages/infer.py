@@ -12,6 +12,7 @@ from segdrop.codes import Code
 from segdrop.errors import Issue
 from segdrop.execution.outcome import ChildOutcome, Ending
 from segdrop.execution.runner import Cause, Command, End, Handle
+from segdrop.input_kinds import InputKind
 from segdrop.request import EvaluateRequest, PredictRequest, Task
 from segdrop.spec import InferenceSpec
 from segdrop.spool.job import Job, JobState, Outcome
@@ -85,6 +86,7 @@ class Infer:
             request=request,
             input_path=files.pairs if job.task is Task.EVALUATE else files.input,
             input_name=job.input_name,
+            kind=InputKind.PAIRS if job.task is Task.EVALUATE else job.kind,
             input_sha256=report.input_sha256,
             owner=job.owner_uid,
             classes=report.dataset.classes if report.dataset else [],
@@ -95,6 +97,7 @@ class Infer:
             threads=settings.training.threads,
             outputs_dir=files.outputs,
             journal_path=files.journal,
+            log_path=files.log,
             result_path=files.inference_result,
             progress_path=files.progress,
             measurements_path=layout.measurements,

@@ -1,10 +1,10 @@
 """Planning: how long a run will take, before its first step; with a time budget, how long it is made."""
 
 from segdrop import logs
+from segdrop.modeling.measurements import Measurements
 from segdrop.training.rehearsal import rehearse
 from segdrop.training.run import Run
 from segdrop.training.timing import speed
-from segdrop.training.timing.speed import Measurements
 
 
 def make_plan(run: Run) -> None:

@@ -10,11 +10,12 @@ from segdrop import architectures, child_runtime, logs
 from segdrop.child_runtime import StopFlag
 from segdrop.dataset.cache import CacheReader
 from segdrop.errors import StoppedError
-from segdrop.modeling import calibration, freezing
+from segdrop.modeling import freezing
 from segdrop.modeling.architectures import Criterion, SegmentationModel, build_model
 from segdrop.modeling.averaging import Average
 from segdrop.modeling.batchnorm import keeps_statistics
-from segdrop.modeling.precision import CPU, Host, choose_device, host_name, prepare_host
+from segdrop.modeling.measurements import calibrated_host
+from segdrop.modeling.precision import CPU, Host, choose_device, prepare_host
 from segdrop.modeling.warm_start import known_validation, start_from
 from segdrop.modeling.weights import Initialisation, initialise
 from segdrop.pretrained import Start
@@ -34,7 +35,7 @@ from segdrop.training.reporting import Reporter
 from segdrop.training.timing import phases
 from segdrop.training.timing.budget import Pace, Plan, Workload
 from segdrop.training.timing.phases import Phase
-from segdrop.training.timing.speed import Measurements, Speed
+from segdrop.training.timing.speed import Speed
 from segdrop.training.transforms import regularization_strength, transform_named
 
 
@@ -162,7 +163,6 @@ def build(spec: TrainingSpec, stop: StopFlag, reader: CacheReader, start: Start 
         recipe,
         request.weight_decay,
         is_pretrained=is_pretrained,
-        is_warm=initialisation.is_warm,
         precision=host.dtype,
     )
     if saved:
@@ -268,18 +268,7 @@ def _host(spec: TrainingSpec, before: Stretch | None) -> Host:
     if before and before.conditions and _can_go_on(spec, before.conditions, device):
         host = prepare_host(before.conditions.precision, spec.threads, device=device)
         return replace(host, calibration=before.calibration)
-    measurements = Measurements(spec.measurements_path)
-    host = prepare_host(
-        spec.request.precision,
-        spec.threads,
-        recall=lambda name: calibration.read(measurements.get(f"bf16, {name}")),
-        device=device,
-    )
-    if host.calibration:
-        measured = asdict(host.calibration)
-        measurements.put(f"bf16, {host_name(host.threads)}", measured)
-        logs.get().info("host.calibrated", precision=host.precision, **measured)
-    return host
+    return calibrated_host(spec.measurements_path, spec.request.precision, spec.threads, device)
 
 
 def _can_go_on(spec: TrainingSpec, before: Conditions, device: torch.device) -> bool:

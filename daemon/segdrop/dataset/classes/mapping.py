@@ -37,12 +37,13 @@ def unknown_preset(wanted: Wanted | None) -> Issue | None:
     return Issue.of(Code.REQUEST_INVALID_VALUE, message)
 
 
-def mapped(names: Sequence[str], values: Sequence[int | str], wanted: Wanted) -> Mapped:
+def mapped(names: Sequence[str], values: Sequence[int | str], wanted: Wanted, *, must_exist: bool = True) -> Mapped:
     """Returns what becomes of the classes ``names``, whose mask values are ``values`` (-1 where there is none).
 
     An old class is named as it is written, else in any case, else by its value. Raises DataError where a map of the
     request's own names a class that does not exist, with the nearest one that does, where no class is left, or where
-    there is no such preset. A preset is made for every dataset of its kind: classes that it names may be missing.
+    there is no such preset. A preset is made for every dataset of its kind: classes that it names may be missing. So
+    may those of any map without ``must_exist``: that of an evaluation names classes of the dataset and of the model.
     """
     if issue := unknown_preset(wanted):
         raise DataError([issue])
@@ -50,7 +51,7 @@ def mapped(names: Sequence[str], values: Sequence[int | str], wanted: Wanted) ->
     source = f"the preset {wanted}" if isinstance(wanted, str) else "`class_map`"
     old_to_new = _old_to_new(wanted)
     found = {old: _index(names, values, old) for old in old_to_new}
-    if not is_preset and (unknown := [old for old, index in found.items() if index is None]):
+    if must_exist and not is_preset and (unknown := [old for old, index in found.items() if index is None]):
         raise DataError([_unknown(unknown, names)])
     targets: list[str | None] = list(names)
     for old, index in found.items():

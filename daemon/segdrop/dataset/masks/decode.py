@@ -20,6 +20,16 @@ from segdrop.dataset.masks.stored import OPAQUE, TRANSPARENT, AlphaUse, Decoding
 from segdrop.dataset.masks.tiff import tiff
 
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM")
+#: formats that are read where nothing is learnt from them: (offset, first bytes, name). TGA is told by its end
+#: (Truevision TGA, version 2.0): without that, anything might be one.
+_FURTHER_FORMATS = (
+    *((4, b"ftyp" + brand, "AVIF") for brand in (b"avif", b"avis")),
+    *((0, start, "JPEG2000") for start in (b"\x00\x00\x00\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")),
+    (0, b"qoif", "QOI"),
+    (0, b"\x01\xda", "SGI"),
+    *((0, b"\n" + version + b"\x01", "PCX") for version in (b"\0", b"\2", b"\3", b"\5")),
+)
+_TGA_MARK, _TGA_FOOTER_BYTES = b"TRUEVISION-XFILE", 18
 #: formats whose encoder changes pixel values; WebP has both kinds and does not say which
 LOSSY_FORMATS = frozenset({"JPEG", heic.FORMAT})
 #: formats that can hold several frames
@@ -102,10 +112,27 @@ def formats(content: bytes) -> tuple[str, ...]:
     return (heic.FORMAT,) if heic.is_heic(content) and heic.is_installed() else FORMATS
 
 
+def further_formats(content: bytes) -> tuple[str, ...]:
+    """Returns the formats that these bytes may be of, also those that are read where nothing is learnt from them."""
+    found = next((name for place, start, name in _FURTHER_FORMATS if content[place:].startswith(start)), None)
+    if found is None and content[-_TGA_FOOTER_BYTES:].startswith(_TGA_MARK):
+        found = "TGA"
+    return (found,) if found is not None and _is_known(found) else formats(content)
+
+
+def _is_known(name: str) -> bool:
+    """Whether Pillow reads a format, which depends on its version and on how it was built."""
+    Image.init()
+    return name in Image.OPEN
+
+
 @contextmanager
-def opened(content: bytes) -> Iterator[Image.Image]:
-    """Yields the decoded image. Raises DecodeError for whatever goes wrong meanwhile."""
-    with guarded(content), Image.open(io.BytesIO(content), formats=formats(content)) as image:
+def opened(content: bytes, allowed: tuple[str, ...] | None = None) -> Iterator[Image.Image]:
+    """Yields the decoded image, of one of the ``allowed`` formats, by default of those of training.
+
+    Raises DecodeError for whatever goes wrong meanwhile.
+    """
+    with guarded(content), Image.open(io.BytesIO(content), formats=allowed or formats(content)) as image:
         image.load()
         yield image
 

@@ -79,6 +79,12 @@ def view(content: bytes) -> View:
     return View(stored.stored_size, orientation)
 
 
+def num_pixels(content: bytes) -> int:
+    """Returns the pixels of an image that :func:`read_whole` reads, from its header. Raises DecodeError."""
+    with decode.guarded(content), Image.open(io.BytesIO(content), formats=decode.further_formats(content)) as image:
+        return image.width * image.height
+
+
 def read_image(
     content: bytes,
     size: tuple[int, int] | None = None,
@@ -115,14 +121,17 @@ def read_to_show(content: bytes, max_side: int, deep_range: DeepRange | None = N
 def read_whole(content: bytes, deep_range: DeepRange | None = None) -> tuple[decode.Bytes, ImageFacts]:
     """Returns an image (height, width, 3) at its own size, and what is known of it, without its thumbnail.
 
-    The pixels are those of :func:`read_image`. Raises DecodeError where the image cannot be decoded.
+    The pixels are those of :func:`read_image`; formats that training does not read are read as well. Raises DecodeError
+    where the image cannot be decoded.
     """
     with decode.guarded(content):
-        facts, rgb = _upright_rgb(content, deep_range)
+        facts, rgb = _upright_rgb(content, deep_range, decode.further_formats(content))
         return np.asarray(rgb), facts
 
 
-def _upright_rgb(content: bytes, deep_range: DeepRange | None) -> tuple[ImageFacts, Image.Image]:
+def _upright_rgb(
+    content: bytes, deep_range: DeepRange | None, formats: tuple[str, ...] | None = None
+) -> tuple[ImageFacts, Image.Image]:
     """Returns what is known of an image but its thumbnail, and the image in 8-bit RGB, turned as its EXIF tag says."""
     page = tiff(content)
     if (numbers := deep_numbers(content, page)) is not None:
@@ -130,7 +139,7 @@ def _upright_rgb(content: bytes, deep_range: DeepRange | None) -> tuple[ImageFac
         orientation = page.orientation if page else decode.orientation(content)
         return ImageFacts(b"", rgb.size, is_deep=True, orientation=orientation, **_left_out(page)), rgb
     try:
-        with decode.opened(content) as image:
+        with decode.opened(content, formats) as image:
             return _ordinary(image, page)
     except decode.DecodeError as error:
         if page is None or error.code is not Code.IMAGE_UNREADABLE:

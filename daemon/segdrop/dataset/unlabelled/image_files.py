@@ -11,14 +11,11 @@ from segdrop.dataset.archive.source import Archive, MemberError
 from segdrop.dataset.image_tally import ImageTally
 from segdrop.dataset.masks import decode, image_reading
 from segdrop.dataset.masks.deep_values import DeepRange
-from segdrop.dataset.samples import is_image
-from segdrop.dataset.unlabelled import kinds
 from segdrop.dataset.unlabelled.item import Item, SkippedItem
+from segdrop.dataset.unlabelled.names import image_members
 from segdrop.dataset.unlabelled.source import Begin, untold
 from segdrop.dataset.unlabelled.stems import readable, stems
 from segdrop.errors import DataError, Issue
-from segdrop.input_kinds import InputKind
-from segdrop.request import EMBEDDED_NAME
 from segdrop.spec import Limits
 
 _LEFT_OUT = "it was left out"
@@ -71,7 +68,7 @@ class ImageArchive:
         decode.configure(limits.max_image_pixels)
         self._archive, self._deep_range, self._tally = Archive(path, limits), deep_range, ImageTally()
         try:
-            self._members, self._others = image_members(self._archive)
+            self._members, _ = image_members(self._archive)
         except DataError:
             self._archive.__exit__(None, None, None)
             raise
@@ -107,8 +104,8 @@ class ImageArchive:
         return Item(index, name, stem, pixels)
 
     def issues(self) -> list[Issue]:
-        """Returns what was not read: other files, and bands, pages and transparency of the images."""
-        return [*other_files(self._others), *self._tally.issues()]
+        """Returns what was not read as it stands: bands, pages, transparency."""
+        return self._tally.issues()
 
 
 def whole_file(path: Path, name: str, most_bytes: int) -> bytes:
@@ -119,51 +116,6 @@ def whole_file(path: Path, name: str, most_bytes: int) -> bytes:
         message = f"{readable(name)} has more than {most_bytes} bytes"
         raise DataError([Issue.of(Code.INPUT_TOO_LARGE, message, files=[readable(name)])])
     return content
-
-
-def image_members(archive: Archive) -> tuple[list[int], list[str]]:
-    """Returns the members of a ZIP that are images by their names, and the names of its other files.
-
-    Raises DataError where the ZIP's directory is at fault, or no member is an image.
-    """
-    if not archive.is_safe:
-        raise DataError(archive.issues)
-    members = [member for member, name in enumerate(archive.names) if is_image(name)]
-    others = [
-        readable(name)
-        for name in archive.names
-        if not is_image(name) and name.rpartition("/")[2].casefold() != EMBEDDED_NAME
-    ]
-    if not members:
-        raise DataError([_no_images(others)])
-    return members, others
-
-
-def _no_images(others: list[str]) -> Issue:
-    videos = [name for name in others if kinds.kind_of(name, b"") is InputKind.VIDEO]
-    found = f"none of the {len(others)} files in the ZIP has the name of an image"
-    if videos:
-        return Issue.of(
-            Code.INPUT_NO_IMAGES,
-            f"{found}, and {len(videos)} have that of a video",
-            files=videos,
-            count=len(videos),
-            fix="Drop the video by itself, not in a ZIP, with its request beside it.",
-        )
-    return Issue.of(Code.INPUT_NO_IMAGES, found, files=others, count=max(1, len(others)))
-
-
-def other_files(names: list[str]) -> list[Issue]:
-    """Returns a note about files that are no images, where there are any."""
-    if not names:
-        return []
-    return [
-        Issue.of(
-            Code.LAYOUT_STRAY_FILE,
-            f"{len(names)} files of the ZIP are left out: no images, by their names",
-            files=names,
-        )
-    ]
 
 
 def skipped(index: int, name: str, error: decode.DecodeError | MemberError) -> SkippedItem:

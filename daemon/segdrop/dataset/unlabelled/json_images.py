@@ -51,7 +51,7 @@ class JsonImages:
         self.sizes = outline.sizes  #: pixels of each image by its header, 0 where none is known
         self.count = len(outline.sizes)
         self.names = labels(outline.names, self.count)
-        self._issues = outline.issues(self._file_name)
+        self.form_issues = outline.issues(self._file_name)  #: about names and keys
 
     def __enter__(self) -> Self:
         return self
@@ -122,8 +122,8 @@ class JsonImages:
         return SkippedItem(index, name, issue)
 
     def issues(self) -> list[Issue]:
-        """Returns what there is to say of names and keys, and what of the images was not read as it stands."""
-        return [*self._issues, *self._tally.issues()]
+        """Returns what of the images was not read as it stands: bands, pages, transparency."""
+        return self._tally.issues()
 
 
 class _TooManyError(Exception):
@@ -197,7 +197,7 @@ def _sizes(reader: JsonReader, most: int) -> Iterator[int]:
         if number >= most:
             raise _TooManyError
         if reader.is_text():
-            yield _pixels(_decoded(reader.latin_pieces()))
+            yield _pixels(decoded(reader.latin_pieces()))
         else:
             reader.skip()
             yield 0
@@ -228,13 +228,13 @@ def from_base64(pieces: Iterator[bytes]) -> bytes:
     A ``data:`` prefix, blanks and line ends, the alphabet for URLs and missing padding are taken as they are meant.
     Raises Base64Error for all else.
     """
-    content = b"".join(_decoded(pieces))
+    content = b"".join(decoded(pieces))
     if not content:
         raise Base64Error("it is empty")
     return content
 
 
-def _decoded(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
+def decoded(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
     """Yields the bytes of a base64 text piece by piece; at the end, also an early one, its text is read to its end."""
     rest, is_padded = b"", False
     try:

@@ -2,20 +2,15 @@
 
 import re
 
-from segdrop.dataset.samples import IMAGE_EXTENSIONS, extension
+from segdrop import input_kinds
 from segdrop.input_kinds import InputKind
 
-#: extensions of the containers that are read, see ``video.CONTAINERS``
-VIDEO_EXTENSIONS = frozenset(
-    "mp4 m4v mov qt 3gp 3g2 avi mkv webm mpg mpeg ts mts m2ts wmv asf flv ogv".split()  # noqa: SIM905  (words)
-)
 #: the first bytes that :func:`kind_of` looks at
 HEAD_BYTES = 512
 _ISO_IMAGES = rb"heic|heix|heim|heis|hevc|hevx|mif1|msf1|avif|avis|crx "
 _IMAGE = re.compile(
-    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|BM.{4}\0\0\0\0|(?:II[*+]\0|MM\0[*+])|P[1-6][\s#]|RIFF.{4}WEBP|.{4}ftyp(?:"
-    + _ISO_IMAGES
-    + rb")",
+    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|BM.{4}\0\0\0\0|II[*+]\0|MM\0[*+]|P[1-6][\s#]|RIFF.{4}WEBP"
+    rb"|\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51|qoif|.{4}ftyp(?:" + _ISO_IMAGES + rb")",
     re.DOTALL,
 )
 _VIDEO = re.compile(
@@ -34,16 +29,10 @@ def kind_of(name: str, head: bytes) -> InputKind | None:
     alone counts. A ZIP and a JSON are what their names say, so that damage in them is told as that. Of images and
     videos the bytes count first: a photograph called ``.png`` that is a JPEG is read all the same.
     """
-    suffix = extension(name)
-    if suffix == "zip":
-        return InputKind.ARCHIVE
-    if suffix == "json":
-        return InputKind.JSON
-    if (found := _by_head(head)) is not None:
-        return found
-    if suffix in IMAGE_EXTENSIONS:
-        return InputKind.IMAGE
-    return InputKind.VIDEO if suffix in VIDEO_EXTENSIONS else None
+    by_name = input_kinds.by_name(name)
+    if by_name in (InputKind.ARCHIVE, InputKind.JSON):
+        return by_name
+    return _by_head(head) or by_name
 
 
 def _by_head(head: bytes) -> InputKind | None:

@@ -29,7 +29,7 @@ class Source(Protocol):
         """
 
     def issues(self) -> list[Issue]:
-        """Returns what there is to say of the input as a whole, once its images were read."""
+        """Returns what reading the images has shown besides, and no survey says; complete after the last of them."""
 
     def __enter__(self) -> Self: ...
 

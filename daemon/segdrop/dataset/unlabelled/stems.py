@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
-from segdrop.dataset.samples import is_image
+from segdrop import input_kinds
+from segdrop.input_kinds import InputKind
 
 #: bytes of a part of a path in UTF-8; what is written adds a suffix, such as ``.confidence.png``
 _MAX_PART_BYTES = 120
@@ -62,9 +63,27 @@ def _folders_less_suffixes(paths: Iterable[str]) -> Iterator[str]:
         yield from (parent + slash + ".".join(parts[:count]) for count in range(1, len(parts)))
 
 
+def free_names(paths: Sequence[str]) -> list[str]:
+    """Returns relative paths of files, in their order, of which no two are alike on any filesystem.
+
+    The later of two gets a number (``a_2.jpg``), and so does one that is called like a folder of another.
+    """
+    wanted = set(map(_key, paths))
+    taken = {_key(str(folder)) for path in paths for folder in PurePosixPath(path).parents}
+    found = []
+    for path in paths:
+        stem, free, number = without_suffix(path), path, 1
+        while _key(free) in taken or (number > 1 and _key(free) in wanted):
+            number += 1
+            free = f"{stem}_{number}{path[len(stem) :]}"
+        taken.add(_key(free))
+        found.append(free)
+    return found
+
+
 def without_suffix(name: str) -> str:
     """Returns a path without its extension, where that is one of an image: ``scan.2024`` keeps its end."""
-    return name.rpartition(".")[0] if is_image(name) else name
+    return name.rpartition(".")[0] if input_kinds.by_name(name) is InputKind.IMAGE else name
 
 
 def safe_path(name: str) -> str:

@@ -3,49 +3,30 @@
 It runs in the child of the check, under its limits, because it opens untrusted bytes.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from segdrop.dataset.archive import image_headers
 from segdrop.dataset.archive.source import Archive, MemberError
-from segdrop.dataset.masks import heic
-from segdrop.dataset.unlabelled.image_files import ImageFile, image_members, other_files
+from segdrop.dataset.masks import decode, image_reading
+from segdrop.dataset.report import InputSurvey
+from segdrop.dataset.unlabelled.image_files import ImageFile
 from segdrop.dataset.unlabelled.json_images import JsonImages
+from segdrop.dataset.unlabelled.names import image_members, other_files
 from segdrop.dataset.unlabelled.video import Video
-from segdrop.errors import DataError, Issue
+from segdrop.errors import DataError
 from segdrop.input_kinds import InputKind
-from segdrop.record import Record
 from segdrop.spec import Limits
 
 _CHANNELS = 3
 #: which values of more than 8 bits become black and white is the model's matter; here any will do
 _ANY_RANGE = (0.0, 1.0)
-_HEIC_HEADER_BYTES = 1 << 16
-#: ISO/IEC 23008-12, 6.5.3: the property that holds width and height of a picture, or of a tile of it
-_HEIC_EXTENT = b"ispe\0\0\0\0"
-
-
-class InputSurvey(Record):
-    """What an input holds, as far as names and headers tell. Where an issue is a fault, it cannot be used."""
-
-    kind: InputKind
-    count: int | None = None  #: images or frames; of a video that does not count them, as many as are likely
-    is_promise: bool = True  #: whether ``count`` is what the input itself says
-    decoded_bytes: int | None = None  #: the most that all images take decoded, three bytes a pixel; None: not known
-    largest_pixels: int | None = None  #: of one image
-    width: int | None = None  #: of an image by itself, or of a video, as displayed
-    height: int | None = None
-    fps: float | None = None  #: frames a second, on average
-    duration_seconds: float | None = None
-    has_audio: bool | None = None
-    codec: str | None = None
-    issues: tuple[Issue, ...] = ()
 
 
 def survey(path: Path, name: str, kind: InputKind, limits: Limits) -> InputSurvey:
     """Returns what an input of a kind without labels promises; what is wrong with it is in ``issues``.
 
     An image by itself, a video's first frame and the form of a JSON are read; of the images in a ZIP the headers are.
+    What decoding shows besides, each source says itself, at its end.
     Raises OSError where the file cannot be read now.
     """
     try:
@@ -63,15 +44,6 @@ def survey(path: Path, name: str, kind: InputKind, limits: Limits) -> InputSurve
     raise ValueError(f"{kind} is no kind of input without labels")
 
 
-def named_images(archive: Archive) -> list[Issue]:
-    """Returns what the names in a ZIP of images show to be wrong, without looking into its files."""
-    try:
-        image_members(archive)
-    except DataError as error:
-        return error.issues
-    return []
-
-
 def _of_image(path: Path, name: str, limits: Limits) -> InputSurvey:
     with ImageFile(path, name, limits, _ANY_RANGE) as source:
         (item,) = source.items()
@@ -83,11 +55,11 @@ def _of_image(path: Path, name: str, limits: Limits) -> InputSurvey:
             largest_pixels=height * width,
             width=width,
             height=height,
-            issues=tuple(source.issues()),
         )
 
 
 def _of_archive(path: Path, limits: Limits) -> InputSurvey:
+    decode.configure(limits.max_image_pixels)
     with Archive(path, limits) as archive:
         members, others = image_members(archive)
         sizes = [_pixels(archive, member) for member in members]
@@ -103,22 +75,10 @@ def _of_archive(path: Path, limits: Limits) -> InputSurvey:
 def _pixels(archive: Archive, member: int) -> int:
     """Returns the pixels of an image by its header; 0 where it has none that is known: it will not be decoded."""
     try:
-        head = next(archive.pieces(member), b"")
-        if heic.is_heic(head):
-            return _heic_pixels(archive.head(member, _HEIC_HEADER_BYTES))
         extent = image_headers.extent(archive.pieces(member))
-    except MemberError:
+        return extent.num_pixels if extent is not None else image_reading.num_pixels(archive.read(member))
+    except (MemberError, decode.DecodeError):
         return 0
-    return extent.num_pixels if extent else 0
-
-
-def _heic_pixels(head: bytes) -> int:
-    return max(_heic_extents(head), default=0)
-
-
-def _heic_extents(head: bytes) -> Iterator[int]:
-    for part in head.split(_HEIC_EXTENT)[1:]:
-        yield int.from_bytes(part[:4], "big") * int.from_bytes(part[4:8], "big")
 
 
 def _of_json(path: Path, name: str, limits: Limits) -> InputSurvey:
@@ -128,7 +88,7 @@ def _of_json(path: Path, name: str, limits: Limits) -> InputSurvey:
             count=source.count,
             decoded_bytes=_CHANNELS * sum(source.sizes),
             largest_pixels=max(source.sizes),
-            issues=tuple(source.issues()),
+            issues=tuple(source.form_issues),
         )
 
 
@@ -148,5 +108,4 @@ def _of_video(path: Path, name: str, limits: Limits) -> InputSurvey:
             duration_seconds=facts.duration_seconds,
             has_audio=facts.has_audio,
             codec=facts.codec,
-            issues=tuple(source.issues()),
         )

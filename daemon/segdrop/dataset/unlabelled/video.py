@@ -30,6 +30,8 @@ CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegvideo,mpegts,as
 #: the sound may last so much longer than the pictures
 _SURPLUS_SECONDS, _SURPLUS_SHARE = 2.0, 0.1
 _MATRIX = struct.Struct("=9i")
+#: the beginnings of display matrices, by the number of right angles
+_TURNED_CLOCKWISE = ((1, 0, 0, 0, 1), (0, 1, 0, -1, 0), (-1, 0, 0, 0, -1), (0, -1, 0, 1, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Video:
         """Opens the video. Raises DataError where it cannot be read or is larger than allowed, and OSError."""
         self._name, self._limits = readable(name), limits
         self._issues: list[Issue] = []
+        self._matrix = b""
         self._av = _library(self._name)
         self._file = regular_files.open_binary(path)
         try:
@@ -131,6 +134,7 @@ class Video:
         """Returns the first frame that can be decoded. Raises DataError where there is none."""
         for frame in self._frames():
             if frame is not None:
+                self._matrix = self._display_matrix(frame)
                 return self._upright(frame)
         raise self._fault(Code.INPUT_VIDEO_NO_FRAMES, "not one frame of it can be decoded")
 
@@ -217,12 +221,19 @@ class Video:
 
     def _upright(self, frame: Any) -> npt.NDArray[np.uint8]:  # noqa: ANN401  (PyAV's)
         """Returns a frame (height, width, 3) as it is displayed."""
-        pixels = frame.to_ndarray(format="rgb24")
+        return displayed(frame.to_ndarray(format="rgb24"), self._matrix)
+
+    def _display_matrix(self, frame: Any) -> bytes:  # noqa: ANN401  (PyAV's)
+        """Returns the display matrix of a frame.
+
+        It is asked of the first frame alone: with what PyAV notes for that, a frame refers to itself, and its memory
+        stays until the garbage collector comes, which knows nothing of its size.
+        """
         for data in frame.side_data:
             if data.type.name == "DISPLAYMATRIX":
-                return displayed(pixels, bytes(data))
-        turns = round(float(self._stream.metadata.get("rotate", 0)) / 90)  # of earlier versions, clockwise
-        return np.ascontiguousarray(np.rot90(pixels, -turns)) if turns % 4 else pixels
+                return bytes(data)
+        turns = round(float(self._stream.metadata.get("rotate", 0)) / 90) % 4  # of earlier versions, clockwise
+        return _MATRIX.pack(*_TURNED_CLOCKWISE[turns], *[0] * 4)
 
     def _say(self, code: Code, message: str) -> None:
         message = f"{self._name}: {message}"

@@ -36,7 +36,7 @@ def codec_name() -> str:
     for name in CODECS:
         try:
             av.Codec(name, "w")
-        except av.error.FFmpegError:
+        except ValueError:  # UnknownCodecError
             continue
         return name
     raise ImportError("this build of FFmpeg has no encoder for H.264 or MPEG-4")

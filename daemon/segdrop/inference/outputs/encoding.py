@@ -10,10 +10,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from segdrop.dataset.samples import extension
+from segdrop.results.templates.sources import SOFTWARE
 
-#: Stands in every PNG that says something about an image, as the text ``Software``: by it predict.py, which writes the
-#: same, knows pictures that are not to be predicted again.
-SOFTWARE = "segdrop predict.py"
 _MOST_BYTE_VALUES = 256
 #: Runs of equal bytes are looked for, nothing else. Measured on masks, their colours and photographs, it is as fast as
 #: zlib's level 1, and the files are those of level 6, which takes two to four times as long.
@@ -25,6 +23,9 @@ _MAX_JPEG_SIDE = 65_500
 
 
 def _marked() -> PngInfo:
+    """Returns what stands in every PNG that says something about an image: by it predict.py, which writes the same,
+    knows pictures that are not to be predicted again.
+    """
     info = PngInfo()
     info.add_text("Software", SOFTWARE)
     return info
@@ -61,11 +62,12 @@ def picture_suffix(name: str, height: int, width: int) -> str:
 
 
 def picture(pixels: npt.NDArray[np.uint8], suffix: str, *, quality: int, is_ours: bool) -> bytes:
-    """Returns a picture (H, W, 3) as the file that ``suffix`` says; ``is_ours`` puts the mark into a PNG.
+    """Returns a picture (H, W, 3) as the file that ``suffix`` says; ``is_ours`` marks it as no image to predict.
 
     A JPEG keeps the colours of every pixel (4:4:4): at half their resolution thin coloured lines fade.
     """
     image = Image.fromarray(pixels)
     if suffix == ".png":
         return _saved(image, "PNG", pnginfo=_marked() if is_ours else None, **_COMPRESSION)
-    return _saved(image, "JPEG", quality=quality, subsampling=0)
+    comment = {"comment": SOFTWARE} if is_ours else {}
+    return _saved(image, "JPEG", quality=quality, subsampling=0, **comment)

@@ -36,14 +36,15 @@ class Pictures:
         self._colours = np.tile(np.array(IGNORED, np.uint8), (_NUM_IDS, 1))
         self._colours[: len(setting.colours)] = setting.colours
         self._palette = _palette(self._colours, len(setting.classes))
-        alpha = round(setting.overlay_alpha * _WHOLE)
-        self._weights = np.zeros(_NUM_IDS, np.uint16)
-        self._weights[: len(setting.classes)] = alpha
+        weights = np.zeros(_NUM_IDS, np.uint16)
+        weights[: len(setting.classes)] = round(setting.overlay_alpha * _WHOLE)
         self._is_drawn = np.zeros(_NUM_IDS, bool)
         self._is_drawn[: len(setting.classes)] = True
         if setting.background is not None:
-            self._weights[setting.background] = 0
+            weights[setting.background] = 0
             self._is_drawn[setting.background] = False
+        self._image_weights = _WHOLE - weights
+        self._tints = self._colours * weights[:, None]
         self._kept: dict[str, tuple[Prediction, Any]] = {}
 
     def mask_png(self, prediction: Prediction) -> bytes:
@@ -77,12 +78,12 @@ class Pictures:
         return result
 
     def _band(self, image: Bytes, class_ids: ClassIds, is_line: npt.NDArray[np.bool_]) -> Bytes:
-        weights = np.take(self._weights, class_ids)
-        weights[is_line] = _WHOLE
-        mixed = np.take(self._colours, class_ids, axis=0).astype(np.uint16)
-        mixed *= weights[..., None]
-        mixed += image * (_WHOLE - weights)[..., None]
-        return (mixed >> 8).astype(np.uint8)
+        mixed = np.take(self._tints, class_ids, axis=0)
+        mixed += image * np.take(self._image_weights, class_ids)[..., None]
+        mixed >>= 8
+        result = mixed.astype(np.uint8)
+        result[is_line] = self._colours[class_ids[is_line]]
+        return result
 
     def _once(self, kind: str, prediction: Prediction, make: Callable[[Prediction], Made]) -> Made:
         kept = self._kept.get(kind)

@@ -35,7 +35,12 @@ class Setting:
     @property
     def scratch(self) -> Path:
         """Folder beside the result, for what outputs need until all are finished; the caller removes it then."""
-        return self.folder.with_name(f"{self.folder.name}.scratch")
+        return scratch_of(self.folder)
+
+
+def scratch_of(folder: Path) -> Path:
+    """Returns the folder beside a result, see :attr:`Setting.scratch`."""
+    return folder.with_name(f"{folder.name}.scratch")
 
 
 class Output(Protocol):

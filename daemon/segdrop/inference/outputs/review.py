@@ -72,13 +72,27 @@ class Review:
 
     def finish(self, records: Records) -> None:
         """Writes the table and the page."""
-        ranked, total = _most_doubtful(records)
+        ranked, total = self._most_doubtful(records)
         candidates = [Candidate(record.index, record.doubt, record.descriptor) for record in ranked]
         order = [ranked[position] for position in review_order(candidates)]
         is_video = any(record.seconds is not None for record in order)
         header = ["rank", "name", *["seconds"] * is_video, "doubt", "mean confidence"]
         tables.write(self._setting.folder / "review.csv", header, _rows(order, is_video=is_video))
         durable.write(self._setting.folder / "review.html", lambda stream: self._write_page(stream, order, total))
+
+    def _most_doubtful(self, records: Records) -> tuple[list[ImageRecord], int]:
+        """Returns the images of most doubt, without what other outputs noted of them, and the number of all images."""
+        heap: list[_Ranked] = []
+        total = 0
+        for record in records():
+            total += 1
+            own = record.model_copy(update={"parts": {self.name: record.parts.get(self.name)}})
+            ranked = _Ranked(record.doubt, -record.index, own)
+            if len(heap) < MOST_RANKED:
+                heapq.heappush(heap, ranked)
+            elif ranked[:2] > heap[0][:2]:
+                heapq.heapreplace(heap, ranked)
+        return [ranked.record for ranked in heap], total
 
     def _write_page(self, stream: BinaryIO, order: list[ImageRecord], total: int) -> None:
         named = list(zip(self._setting.classes, self._setting.colours, strict=True))
@@ -105,20 +119,6 @@ class Review:
                 "size": f"{record.width} x {record.height}",
                 "thumbnail": base64.b64encode(content).decode("ascii") if content else "",
             }
-
-
-def _most_doubtful(records: Records) -> tuple[list[ImageRecord], int]:
-    """Returns the images of most doubt, and the number of all images."""
-    heap: list[_Ranked] = []
-    total = 0
-    for record in records():
-        total += 1
-        ranked = _Ranked(record.doubt, -record.index, record)
-        if len(heap) < MOST_RANKED:
-            heapq.heappush(heap, ranked)
-        elif ranked[:2] > heap[0][:2]:
-            heapq.heapreplace(heap, ranked)
-    return [ranked.record for ranked in heap], total
 
 
 def _rows(order: list[ImageRecord], *, is_video: bool) -> Iterator[list[Cell]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,6 +31,7 @@ from segdrop.modeling.segmenters.protocol import LoadedModel
 from segdrop.spec import Limits
 
 EXTRA = "transformers"
+_RANK = 4
 _SINGLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 #: architectures whose queries are put together to classes here; OneFormer needs a text beside the image
@@ -65,6 +67,7 @@ def load(model: ModelFile, host: Host, folder: Path, limits: Limits) -> LoadedMo
     network.to(device=host.device, memory_format=torch.channels_last)
     classes = _classes(model, files, config, int(network.config.num_labels))
     segmenter = NetworkSegmenter(_compute(network), host, how, classes)
+    _require_map(model, library, segmenter)
     return LoadedModel(segmenter, digest, tuple(_assumptions(model, preprocessor)))
 
 
@@ -123,14 +126,17 @@ def _network(model: ModelFile, library: ModuleType, given: dict[str, Any], state
         raise opening.fault(
             model, Code.MODEL_UNSUPPORTED, "its weights are quantised", "Use the model in fp32 or bf16."
         )
+    if elsewhere := _backbone_elsewhere(given):
+        message = f"it describes its backbone by another model ({elsewhere}), which is not fetched"
+        fix = "Save it with `save_pretrained` of a current transformers, which writes `backbone_config`."
+        raise opening.fault(model, Code.MODEL_UNSUPPORTED, message, fix)
     values = _without_surprises(given)
     kind = str(values.pop("model_type", ""))
-    with _told_of(model, library):
-        config = library.AutoConfig.for_model(kind, **values)
-    network_class = _network_class(library, config)
+    network_class = _network_class(library, kind)
     if network_class is None:
         raise _unsupported(model, kind)
     with _told_of(model, library):
+        config = library.AutoConfig.for_model(kind, **values)
         network, report = network_class.from_pretrained(
             None, config=config, state_dict=state, output_loading_info=True, local_files_only=True
         )
@@ -145,8 +151,12 @@ def _told_of(model: ModelFile, library: ModuleType) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
+    except ImportError as error:
+        message = f"transformers {library.__version__} needs another package for it: {_first_line(error)}"
+        fix = "Ask the operator to install what is named beside segdrop, or export the model as ONNX."
+        raise opening.fault(model, Code.MODEL_NOT_INSTALLED, message, fix) from error
     except Exception as error:
-        message = f"transformers {library.__version__} cannot build it: {_first_line(error)}"
+        message = f"transformers {library.__version__} cannot build or run it: {_first_line(error)}"
         raise opening.fault(model, Code.MODEL_INVALID, message) from error
 
 
@@ -160,11 +170,24 @@ def _without_surprises(value: Any) -> Any:  # noqa: ANN401  (JSON)
     return [_without_surprises(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _network_class(library: ModuleType, config: Any) -> Any:  # noqa: ANN401
-    """Returns the class that predicts classes for pixels with such a configuration; None where there is none."""
-    if config.model_type in _BY_QUERIES:
-        return library.MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING.get(type(config), None)
-    return library.MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING.get(type(config), None)
+def _backbone_elsewhere(value: Any) -> str | None:  # noqa: ANN401  (JSON)
+    """Returns the place that a configuration, or one inside it, names for its backbone: a path, or one of the hub."""
+    if isinstance(value, dict):
+        name = value.get("backbone")
+        if isinstance(name, str) and ("/" in name or "\\" in name or name.startswith(".")):
+            return name
+        return next(filter(None, map(_backbone_elsewhere, value.values())), None)
+    return next(filter(None, map(_backbone_elsewhere, value)), None) if isinstance(value, list) else None
+
+
+def _network_class(library: ModuleType, kind: str) -> Any:  # noqa: ANN401
+    """Returns the class that predicts classes for pixels, of a ``model_type``; None where there is none."""
+    if kind not in library.CONFIG_MAPPING:
+        return None
+    config_class = library.CONFIG_MAPPING[kind]
+    if kind in _BY_QUERIES:
+        return library.MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING.get(config_class, None)
+    return library.MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING.get(config_class, None)
 
 
 def _unsupported(model: ModelFile, kind: str) -> DataError:
@@ -182,6 +205,16 @@ def _require_whole(model: ModelFile, report: dict[str, Any]) -> None:
         raise opening.fault(model, Code.MODEL_INVALID, message, fix)
     if mismatched := report.get("mismatched_keys"):
         message = f"{len(mismatched)} of its weights have other shapes than config.json says"
+        raise opening.fault(model, Code.MODEL_INVALID, message)
+
+
+def _require_map(model: ModelFile, library: ModuleType, segmenter: NetworkSegmenter) -> None:
+    """Predicts one black image, so that what does not run, or is no map of classes, is refused before the first one."""
+    height, width = segmenter.input_size or (2 * segmenter.side_multiple, 3 * segmenter.side_multiple)
+    with _told_of(model, library):
+        shape = segmenter.logits(np.zeros((1, height, width, 3), np.uint8)).shape
+    if len(shape) != _RANK or shape[1] != len(segmenter.classes):
+        message = f"its output is no map of its {len(segmenter.classes)} classes (shape {list(shape)})"
         raise opening.fault(model, Code.MODEL_INVALID, message)
 
 

@@ -1,13 +1,11 @@
-"""A network of torch that predicts: made fast for inference without changing what it computes."""
+"""A network of torch that predicts."""
 
 from collections.abc import Callable
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch import Tensor
 
 from segdrop.modeling.precision import Host
 from segdrop.modeling.segmenters.colours import colours_of
@@ -53,35 +51,3 @@ class NetworkSegmenter:
         pixels = self._host.place(self._preprocessing.tensor(images))
         with torch.inference_mode(), self._host.autocast():
             return self._compute(pixels).float()
-
-
-def fold_batchnorm(network: nn.Module) -> None:
-    """Folds every BatchNorm into the convolution before it, in place: one pass over the features fewer for each.
-
-    A pair is a convolution and the BatchNorm that was defined right after it with as many channels, which is the order
-    of computation in torchvision's networks; a test compares the outputs of every architecture of the catalog. The
-    network has to be in evaluation mode, and cannot be trained afterwards. Method: ``torch.nn.utils.fusion``.
-    """
-    for parent in list(network.modules()):
-        for (conv_name, conv), (norm_name, norm) in pairwise(list(parent.named_children())):
-            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and _belong_together(conv, norm):
-                setattr(parent, conv_name, fuse_conv_bn_eval(conv, norm))
-                setattr(parent, norm_name, nn.Identity())
-
-
-def _belong_together(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> bool:
-    return norm.track_running_stats and norm.num_features == conv.out_channels
-
-
-def prepare(network: nn.Module, host: Host) -> None:
-    """Makes a convolutional network ready for inference on the host, in place.
-
-    BatchNorm is folded in fp32. Then the weights of convolutions get the host's number format once, where autocast
-    would convert them for every batch; the results are the same to the bit.
-    """
-    network.eval().requires_grad_(requires_grad=False)
-    fold_batchnorm(network)
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            module.to(host.dtype)
-    network.to(device=host.device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -43,7 +43,12 @@ _CHANNELS, _RANK = 3, 4
 _FLOAT, _UINT8, _FLOAT16 = 1, 2, 10  # TensorProto.DataType
 _DTYPES = {_FLOAT: np.float32, _UINT8: np.uint8, _FLOAT16: np.float16}
 _SIDE_MULTIPLE = 32
-_PROBE_SIDE = 256
+#: of an input to try a graph on that takes any: one side is longer, so that the two are told apart
+_PROBE_SIZE = ImageSize(192, 256)
+_MOST_STRIDE = 64  #: pixels to a step of an output
+#: tasks of Ultralytics' models, as their metadata say it
+_ULTRALYTICS_TASKS = frozenset({"classify", "detect", "obb", "pose", "segment"})
+_OTHER_TASK = "Export a model for semantic segmentation; to find objects, boxes, or one class an image is another task."
 _LEAST_PROBABILITY = 1e-7
 _CERTAIN = 20.0  #: logit of a class that is certain: its probability is 1 within a millionth
 
@@ -69,10 +74,12 @@ def load(model: ModelFile, host: Host, _folder: Path, _limits: Limits) -> Loaded
     _require_known_operators(model, summary)
     _require_data_beside(model, summary)
     digest = hashing.sha256(model)
+    _require_images(model, summary)
     graph = _Graph(model, summary, _session(model, opening.optional(model, "onnxruntime", EXTRA), host))
     how, assumptions = _preprocessing(model, summary, graph.size)
-    probe = graph.run(_noise(how.size))
-    meaning, axis = _meaning(model, summary, graph.output, probe)
+    size = how.size or _PROBE_SIZE
+    probe = graph.run(_noise(size))
+    meaning, axis = _meaning(model, summary, graph, probe, size)
     classes = _classes(model, summary, _class_count(meaning, probe, axis))
     issues = tuple(Issue.of(Code.MODEL_ASSUMED, f"{model.name}: {text}", files=[model.name]) for text in assumptions)
     if meaning is _Meaning.CLASS_IDS:
@@ -120,6 +127,21 @@ def _require_data_beside(model: ModelFile, summary: Summary) -> None:
             raise opening.fault(model, Code.MODEL_INVALID, message, f"Copy {place} into the same folder.")
 
 
+def _require_images(model: ModelFile, summary: Summary) -> None:
+    """Refuses a graph for another task, or that takes anything but one batch of images with three channels."""
+    if (task := summary.metadata.get("task")) in _ULTRALYTICS_TASKS:
+        message = f"its metadata say that its task is {task}: it finds objects, and no class for every pixel"
+        raise opening.fault(model, Code.MODEL_UNSUPPORTED, message, _OTHER_TASK)
+    if len(summary.inputs) != 1:
+        names = ", ".join(value.name for value in summary.inputs) or "none"
+        raise opening.fault(model, Code.MODEL_UNSUPPORTED, f"it takes other inputs than one image ({names})")
+    shape = summary.inputs[0].shape or (None,) * _RANK
+    is_rank_right = len(shape) == _RANK and summary.inputs[0].element in _DTYPES
+    if not is_rank_right or _CHANNELS not in (shape[1] or _CHANNELS, shape[3]):
+        message = f"its input is none of images with three channels (shape {list(shape)})"
+        raise opening.fault(model, Code.MODEL_UNSUPPORTED, message)
+
+
 def _session(model: ModelFile, runtime: ModuleType, host: Host) -> Any:  # noqa: ANN401  (onnxruntime's)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = host.threads
@@ -141,20 +163,13 @@ class _Graph:
     def __init__(self, model: ModelFile, summary: Summary, session: Any) -> None:  # noqa: ANN401
         self._model = model
         self._session = session
-        if len(summary.inputs) != 1:
-            names = ", ".join(value.name for value in summary.inputs) or "none"
-            raise opening.fault(model, Code.MODEL_UNSUPPORTED, f"it takes other inputs than one image ({names})")
         self._input = summary.inputs[0]
         shape = self._input.shape or (None,) * _RANK
-        if len(shape) != _RANK or self._input.element not in _DTYPES or _CHANNELS not in (shape[1] or 3, shape[3]):
-            message = f"its input is none of images with three channels (shape {list(shape)})"
-            raise opening.fault(model, Code.MODEL_UNSUPPORTED, message)
         self._is_channels_last = shape[1] != _CHANNELS and shape[3] == _CHANNELS
         self._batch = shape[0]
         height, width = shape[1:3] if self._is_channels_last else shape[2:4]
         self.size = ImageSize(height, width) if height and width else None
         self.output = _main_output(summary)
-        self.takes_pixels = self._input.element == _UINT8
 
     def run(self, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Returns the output of an input (N, 3, H, W); raises ``DataError`` (``model.invalid``) where it fails."""
@@ -185,10 +200,9 @@ def _main_output(summary: Summary) -> str:
     return (maps or [value.name for value in summary.outputs])[0]
 
 
-def _noise(size: ImageSize | None) -> npt.NDArray[np.float32]:
+def _noise(size: ImageSize) -> npt.NDArray[np.float32]:
     """Returns one input of noise, (1, 3, H, W), to see what the output is like."""
-    height, width = size or ImageSize(_PROBE_SIDE, _PROBE_SIDE)
-    return np.random.default_rng(0).random((1, _CHANNELS, height, width), dtype=np.float32)
+    return np.random.default_rng(0).random((1, _CHANNELS, *size), dtype=np.float32)
 
 
 def _preprocessing(model: ModelFile, summary: Summary, size: ImageSize | None) -> tuple[Preprocessing, list[str]]:
@@ -240,31 +254,47 @@ def _numbers(text: str) -> list[float]:
     return numbers
 
 
-def _meaning(model: ModelFile, summary: Summary, output: str, probe: npt.NDArray[Any]) -> tuple[_Meaning, int | None]:
-    """Returns what the output is, and the axis of the classes; None where it has none."""
+def _meaning(
+    model: ModelFile, summary: Summary, graph: _Graph, probe: npt.NDArray[Any], size: ImageSize
+) -> tuple[_Meaning, int | None]:
+    """Returns what the output is, by that of one input of a size, and the axis of the classes; None without one."""
+    axes = _axes(probe.shape, size)
     if np.issubdtype(probe.dtype, np.integer) or probe.dtype == np.bool_:
-        if probe.ndim == _RANK - 1 or (probe.ndim == _RANK and 1 in (probe.shape[1], probe.shape[3])):
+        if any(axis is None or probe.shape[axis] == 1 for axis in axes):
             return _Meaning.CLASS_IDS, None
-    elif probe.ndim in (_RANK - 1, _RANK) and np.issubdtype(probe.dtype, np.floating):
-        axis = _class_axis(model, summary, probe) if probe.ndim == _RANK else None
-        producer = summary.producers.get(output)
+    elif axes and np.issubdtype(probe.dtype, np.floating):
+        axis = _likeliest(axes, probe.shape, _names(model, summary))
+        producer = summary.producers.get(graph.output)
         if axis is None or probe.shape[axis] == 1:
             is_probability = producer == "Sigmoid"
             return (_Meaning.BINARY_PROBABILITY if is_probability else _Meaning.BINARY_LOGIT), axis
         is_probability = producer in ("Softmax", "Sigmoid") or _sums_to_one(probe, axis)
         return (_Meaning.PROBABILITIES if is_probability else _Meaning.LOGITS), axis
     message = f"its output is no map of classes (shape {list(probe.shape)}, {probe.dtype})"
-    fix = "Export a semantic-segmentation model; one that finds objects or boxes is another task."
-    raise opening.fault(model, Code.MODEL_UNSUPPORTED, message, fix)
+    raise opening.fault(model, Code.MODEL_UNSUPPORTED, message, _OTHER_TASK)
 
 
-def _class_axis(model: ModelFile, summary: Summary, probe: npt.NDArray[Any]) -> int:
-    """Returns the axis that has as many entries as there are names, else the shorter one of the two that it can be."""
-    names = _names(model, summary)
-    for axis in (1, 3):
-        if names and probe.shape[axis] == len(names):
-            return axis
-    return 1 if probe.shape[1] <= probe.shape[3] else 3
+def _axes(shape: tuple[int, ...], size: ImageSize) -> list[int | None]:
+    """Returns the axes that classes can be on in an output of an input of a size: the other two are a map of it."""
+    if len(shape) == _RANK - 1:
+        return [None] if _is_map((shape[1], shape[2]), size) else []
+    if len(shape) != _RANK:
+        return []
+    sides: dict[int | None, tuple[int, int]] = {1: (shape[2], shape[3]), 3: (shape[1], shape[2])}
+    return [axis for axis, map_sides in sides.items() if _is_map(map_sides, size)]
+
+
+def _is_map(sides: tuple[int, int], size: ImageSize) -> bool:
+    """Whether features of these sides can be of an image of that size: as much smaller in both directions."""
+    is_alike = abs(sides[0] * size.width - sides[1] * size.height) <= max(size)  # rounded by a pixel
+    return is_alike and min(sides) * _MOST_STRIDE >= min(size)
+
+
+def _likeliest(axes: list[int | None], shape: tuple[int, ...], names: list[str] | None) -> int | None:
+    """Returns the axis that has as many entries as there are names, else the shortest of those that it can be."""
+    known = [axis for axis in axes if axis is not None]
+    fitting = [axis for axis in known if names and shape[axis] == len(names)]
+    return min(fitting or known, key=lambda axis: shape[axis], default=None)
 
 
 def _sums_to_one(probe: npt.NDArray[Any], axis: int) -> bool:

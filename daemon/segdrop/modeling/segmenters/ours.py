@@ -10,9 +10,10 @@ from segdrop.codes import Code
 from segdrop.model_files import description, pickled_tensors
 from segdrop.model_files.model_file import ModelFile
 from segdrop.modeling.architectures import SegmentationModel, build_model
+from segdrop.modeling.folding import inference_copy
 from segdrop.modeling.precision import Host
 from segdrop.modeling.segmenters import opening
-from segdrop.modeling.segmenters.network import NetworkSegmenter, prepare
+from segdrop.modeling.segmenters.network import NetworkSegmenter
 from segdrop.modeling.segmenters.preprocessing import Preprocessing, normalised
 from segdrop.modeling.segmenters.protocol import LoadedModel
 from segdrop.spec import Limits
@@ -30,11 +31,11 @@ def load(model: ModelFile, host: Host, folder: Path, _limits: Limits) -> LoadedM
         scale, offset = normalised(content["normalize"]["mean"], content["normalize"]["std"])  # type: ignore[index]
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise opening.fault(model, Code.MODEL_INVALID, f"{_first_line(error)}") from error
-    prepare(network.network, host)
+    fast = inference_copy(network, network.class_logits, host)
     limits = architectures.ARCHITECTURES[told.architecture or ""].input_limits
     preprocessing = Preprocessing(scale, offset, size=told.input_size, side_multiple=limits.side_multiple)
     classes = tuple(told.classes or ())
-    return LoadedModel(NetworkSegmenter(network.class_logits, host, preprocessing, classes), digest)
+    return LoadedModel(NetworkSegmenter(fast, host, preprocessing, classes), digest)
 
 
 def _require_plain(model: ModelFile, stream: IO[bytes]) -> None:

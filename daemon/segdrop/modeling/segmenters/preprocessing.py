@@ -16,6 +16,8 @@ from segdrop.model_files import description
 from segdrop.request import ImageSize
 
 _CHANNELS = 3
+#: kinds of models that take images of one size only, whatever their preprocessing says
+_PLAIN = frozenset({"beit", "data2vec-vision", "dpt"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +93,19 @@ def of_huggingface(preprocessor: Mapping[str, Any], config: Mapping[str, Any]) -
             scale=scale,
             offset=offset,
             reverses_channels=bool(preprocessor.get("do_flip_channel_order", False)),
-            size=description.fixed_size(preprocessor),
+            size=description.fixed_size(preprocessor) or _size_of_patches(config),
             shortest_edge=shortest,
             longest_edge=longest,
             side_multiple=_side_multiple(preprocessor, config),
         )
     except (TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
         raise ValueError(f"preprocessor_config.json cannot be understood: {error}") from error
+
+
+def _size_of_patches(config: Mapping[str, Any]) -> ImageSize | None:
+    """Returns the one size that a plain vision transformer takes: its patches have positions in a square."""
+    side = config.get("image_size")
+    return ImageSize(side, side) if config.get("model_type") in _PLAIN and isinstance(side, int) else None
 
 
 def _three(values: Any) -> list[float]:  # noqa: ANN401  (JSON)

@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from segdrop.codes import Code
 from segdrop.model_files import description, kinds
 from segdrop.model_files.model_file import ModelFile
+from segdrop.modeling.folding import inference_copy
 from segdrop.modeling.operators import import_torchvision
 from segdrop.modeling.precision import Host
 from segdrop.modeling.segmenters import opening
-from segdrop.modeling.segmenters.network import NetworkSegmenter, prepare
+from segdrop.modeling.segmenters.network import NetworkSegmenter
 from segdrop.modeling.segmenters.preprocessing import Preprocessing, normalised
 from segdrop.modeling.segmenters.protocol import LoadedModel
 from segdrop.spec import Limits
@@ -33,13 +34,10 @@ def load(model: ModelFile, host: Host, folder: Path, _limits: Limits) -> LoadedM
         network.load_state_dict({name: value for name, value in content.items() if not name.startswith(_AUXILIARY)})
     except RuntimeError as error:
         raise opening.fault(model, Code.MODEL_INVALID, f"its weights are not those of {architecture}") from error
-    prepare(network, host)
+    fast = inference_copy(network.eval(), lambda pixels: _logits(network, pixels), host)
     scale, offset = normalised()
     preprocessing = Preprocessing(scale, offset, shortest_edge=_SHORTEST_EDGE, side_multiple=16)
-    return LoadedModel(
-        NetworkSegmenter(lambda pixels: _logits(network, pixels), host, preprocessing, tuple(description.VOC_CLASSES)),
-        digest,
-    )
+    return LoadedModel(NetworkSegmenter(fast, host, preprocessing, tuple(description.VOC_CLASSES)), digest)
 
 
 def build_network(architecture: str, num_classes: int) -> nn.Module:

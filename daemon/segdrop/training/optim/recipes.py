@@ -67,19 +67,18 @@ def build_optimizer(
     decay: float | Auto,
     *,
     is_pretrained: bool,
-    is_warm: bool = False,
     precision: torch.dtype = torch.float32,
 ) -> torch.optim.Optimizer:
     """Returns the optimizer of a recipe for the trained parameters of a model.
 
-    What has been trained before learns at a share of the rate: a pretrained encoder, and in a warm start (``is_warm``)
-    the heads as well. ``precision`` is that of Muon's matrix products.
+    ``precision`` is that of Muon's matrix products; a pretrained encoder learns at a share of the heads' rate. So does
+    that of an earlier model: with its heads at that share too, it came less far. DeepLabV3, 64-pixel CamVid, 40 images,
+    then 5 epochs on 80 (AdamW, one seed): mean IoU 0.292 at the start became 0.324, and 0.309 with all of it slower;
+    neither was below the start after any epoch.
     """
     decay = recipe.weight_decay if decay == "auto" else decay
     parts = [(model.network, 1.0)]
-    if is_warm:
-        parts = [(model.network, recipe.encoder_share)]
-    elif is_pretrained:
+    if is_pretrained:
         parts = [(model.encoder, recipe.encoder_share), (model.heads, 1.0)]
     if recipe.name == "muon":
         return Muon([group for part, share in parts for group in _muon_groups(model, part, share, decay)], precision)
