@@ -19,6 +19,8 @@ from PIL import Image
 from builders import write_zip
 from builders.colour_model import COLOURS, scene, write_colour_model
 from builders.daemons import Root, verified_zip
+from builders.exports.reading import read_back
+from builders.prelabels import KINDS, ious, sent_back
 from builders.videos import write_video
 
 SIZE = (32, 64)
@@ -119,6 +121,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Root:
     clip = write_video(folder / "clip.mp4", 12, size=(32, 64), audio=True)
     drop(root, "clip.mp4", clip.read_bytes(), PREDICT | {"outputs": ["video", "frames"]})
     drop(root, "measured.zip", dataset(), {"task": "evaluate", "model": "colours", "outputs": ["masks"]})
+    labels = {f"{number}.png": png(scene(number, SIZE)[0]) for number in range(3)}
+    prelabels = PREDICT | {"outputs": list(KINDS)}
+    drop(root, "labels.zip", write_zip(folder / "labels.zip", labels).read_bytes(), prelabels)
     merged = {"class_map": {"sky": "above", "tree": "above", "road": None}}
     drop(root, "merged.png", png(scenes[0]), PREDICT | merged)
     with root.daemon(command="once", standin=False) as daemon:
@@ -195,6 +200,37 @@ def test_a_video_comes_back_with_its_frames_its_rate_and_its_sound(root: Root, t
         assert len(frames) == 12
         assert len([name for name in back.names if name.startswith("frames/")]) >= 12
         assert back.answer["predictions"]["images"] == 12
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_prelabels_are_what_our_own_reader_takes_for_the_masks(root: Root, tmp_path: Path, kind: str) -> None:
+    masks = {f"{number}.png": scene(number, SIZE)[1].astype(np.uint16) for number in range(3)}
+    with answered(root, "labels.zip") as back:
+        back.archive.extractall(tmp_path)
+    report, found, _ = read_back(sent_back(kind, tmp_path / kind, masks), tmp_path, SIZE)
+    assert report.dataset is not None, report.issues
+    number = np.array([NAMES.index(name) for name in report.dataset.classes])
+    for name, expected in masks.items():
+        (ids,) = [ids for image, ids in found.items() if image.endswith(name)]
+        assert min(ious(number[ids], expected).values()) >= 0.995, name
+
+
+def test_in_the_foreground_it_is_the_same(root: Root, tmp_path: Path) -> None:
+    """Several files, and a folder, are one job; the model may be a file anywhere."""
+    pixels, ids = scene(0, SIZE)
+    model = write_colour_model(tmp_path / "mine.onnx")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "one.png").write_bytes(png(pixels))
+    (tmp_path / "two.png").write_bytes(png(scene(1, SIZE)[0]))
+    out = tmp_path / "out"
+    done = root.command("predict", model, tmp_path / "photos", tmp_path / "two.png", "-o", out, standin=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert (np.asarray(Image.open(out / "masks" / "photos" / "one.png")) == ids).all()
+    assert (np.asarray(Image.open(out / "masks" / "two.png")) == scene(1, SIZE)[1]).all()
+    (tmp_path / "labelled.zip").write_bytes(dataset(2))
+    done = root.command("evaluate", "colours", tmp_path / "labelled.zip", standin=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "1.0000" in done.stdout
 
 
 def test_an_evaluation_measures_every_labelled_pixel(root: Root) -> None:
