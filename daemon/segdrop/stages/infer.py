@@ -26,6 +26,8 @@ _CODES = {
     Cause.STALLED: Code.INFERENCE_STALLED,
     Cause.OUT_OF_MEMORY: Code.INFERENCE_OUT_OF_MEMORY,
 }
+#: what a child answers that is no fault of the input, the request or the model
+_NOT_OF_THE_INPUT = frozenset({Code.INFERENCE_OUT_OF_MEMORY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,9 @@ class Infer:
             case Ending.STOPPED:  # asked to: this attempt is not held against the job
                 return children.discharge(self.context, job)
             case Ending.DATA_FAULT:
-                return conclude(self.context, job, Outcome.FAILED, wall, list(result.issues))
+                codes = {issue.code for issue in result.issues}
+                outcome = Outcome.FAILED if codes & _NOT_OF_THE_INPUT else Outcome.REJECTED
+                return conclude(self.context, job, outcome, wall, list(result.issues))
             case _:
                 return self._crashed(job, result, end, wall)
 
