@@ -188,11 +188,18 @@ def _line(job: str, state: str, name: str, progress: Progress | None, attempts: 
 
 def _finished_line(result: PublishedResult) -> JobLine:
     mean_iou = result.metrics.mean_iou if result.metrics else None
-    detail = "" if mean_iou is None else f"mean IoU {mean_iou:.4f}"
+    detail = _predicted(result) if mean_iou is None else f"mean IoU {mean_iou:.4f}"
     if fault := next((issue for issue in result.issues if issue.severity is Severity.FAULT), None):
         detail = f"{fault.code}: {fault.message}"
     line = _line(result.job, result.status, result.input.name, None, result.attempts)
     return line.model_copy(update={"detail": detail})
+
+
+def _predicted(result: PublishedResult) -> str:
+    """Returns how many images a prediction is of; empty where that cannot be told."""
+    predictions = result.content.get("predictions")
+    images = predictions.get("images") if isinstance(predictions, dict) else None
+    return f"{images} images" if isinstance(images, int) else ""
 
 
 def _mention(problem: str) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console, RenderableType
 
-from segdrop.answers import SplitMetrics
+from segdrop.answers import PredictionSummary, SplitMetrics
 from segdrop.cli import tables
 from segdrop.codes import Code
 from segdrop.dataset.report import DatasetSummary
@@ -56,8 +56,19 @@ def _understood(result: PublishedResult) -> list[RenderableType]:
 
 def _tables(result: PublishedResult) -> list[RenderableType]:
     metrics = result.content.get("metrics")
-    parts: list[RenderableType] = [tables.issue_table(result.issues)] if result.issues else []
+    parts: list[RenderableType] = [line] if (line := describe_predictions(result)) else []
+    parts += [tables.issue_table(result.issues)] if result.issues else []
     return [*parts, tables.metrics_table(SplitMetrics.model_validate(metrics))] if metrics else parts
+
+
+def describe_predictions(result: PublishedResult) -> str:
+    """Returns what a prediction or an evaluation did, as one line; empty for a training, and where nothing was done."""
+    if not (content := result.content.get("predictions")):
+        return ""
+    found = PredictionSummary.model_validate(content)
+    skipped = f", {found.skipped} left out" if found.skipped else ""
+    outputs = f": {', '.join(found.outputs)}" if found.outputs else ""
+    return tables.clean(f"{found.images} images predicted{skipped}{outputs}")
 
 
 def _print_all(parts: list[RenderableType], terminal: Console) -> None:
