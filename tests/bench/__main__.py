@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from bench import dataset_check, learning, ours, prediction, recipes, smp_lightning, whole_job
+from bench import dataset_check, learning, ours, prediction, recipes, review_order, smp_lightning, whole_job
 from bench.dataset import BenchData, prepare
 from bench.interleaved import Comparison, compare, compare_all, mean
 from bench.naive import first_implementation, torchvision_recipe
@@ -28,6 +28,7 @@ VALIDATION_IMAGES = 8
 CHECKED_PAIRS = 200
 EPOCHS = 10
 LEARNING_SIZE, SEEDS = 128, 3
+REVIEW_SEEDS = 5
 #: what of the default recipe is changed
 VARIANTS: dict[str, dict[str, Any]] = {
     "the default recipe": {},
@@ -73,6 +74,9 @@ def deeper(data: BenchData, folder: Path, output: Path, result: dict[str, Any]) 
     result["learning"] = asdict(learnt)
     draw(learnt, output / "curves.png")
     yield learning_lines(learnt)
+    halves = review_order.measure(folder / "review", range(REVIEW_SEEDS), on_step=lambda text: print(text, flush=True))
+    result["review_order"] = asdict(halves)
+    yield review_order.lines(halves)
     outcomes = [
         outcome
         for size, epochs, names in RECIPES
