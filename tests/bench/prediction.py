@@ -141,6 +141,7 @@ class Video:
 
     def predict(self, frames: int) -> tuple[int, int]:
         """Returns the resident memory in bytes after the first frames, and at the end."""
+        torch.set_num_threads(1)  # frames are too small to be shared among threads
         predictor = Predictor(ToySegmenter(by_colour(CLASSES, stride=8), CLASSES, input_size=(64, 64)))
         readings = [0, 0]
         for number, _ in enumerate(pipeline.run(_frames(frames), predictor, _encoded), 1):
