@@ -41,6 +41,8 @@ Spec = TypeVar("Spec")
 _LAST_CPU_SECONDS = 5
 #: Name of a file beside the error file, which is there once the child has begun its item.
 BEGUN_NAME = "begun"
+#: what torch's allocators say (c10/core/impl/alloc_cpu.cpp, c10/cuda/CUDACachingAllocator.cpp)
+_NO_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "CUDA out of memory")
 
 
 class ErrorAnswer(BaseModel):
@@ -228,6 +230,17 @@ def begin(error_path: Path) -> None:
     path = error_path.with_name(BEGUN_NAME)
     path.touch()
     durable.sync_dir(path.parent)
+
+
+@contextlib.contextmanager
+def out_of_memory_as(code: Code) -> Iterator[None]:
+    """Raises ``DataError`` with a code in place of what Python and torch raise where memory does not suffice."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(words in str(error) for words in _NO_MEMORY):
+            raise
+        raise errors.DataError([errors.Issue.of(code, str(error)[:300] or "out of memory")]) from error
 
 
 def _answering_faults(body: Callable[[StopFlag], None], stop: StopFlag, error_path: Path) -> None:

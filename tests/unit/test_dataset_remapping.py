@@ -115,3 +115,12 @@ def test_colours_are_the_models_own_then_the_lists_then_the_palette() -> None:
 
 def test_every_class_of_many_has_a_colour_of_its_own() -> None:
     assert len(set(official_colours.voc_colours(1000))) == 1000
+
+
+def test_official_colours_are_known_by_the_names_alone_in_any_order() -> None:
+    turned = tuple(reversed(CITYSCAPES_19))
+    assert official_colours.official(turned) == tuple(CITYSCAPES[name.casefold()] for name in turned)
+    assert official_colours.official((*CITYSCAPES_19, "kiosk")) is None
+    merged = remap(CITYSCAPES_19, {"road": "ground to drive on", "sidewalk": None})
+    own = merged.colours(official_colours.official(CITYSCAPES_19))
+    assert colours_for(merged.classes, own)[list(merged.classes).index("ground to drive on")] == CITYSCAPES["road"]

@@ -20,7 +20,7 @@ from segdrop.model_files.resolving import resolve
 from segdrop.modeling.architectures import build_model
 from segdrop.modeling.folding import inference_copy
 from segdrop.modeling.precision import Host
-from segdrop.modeling.segmenters import LoadedModel, colours, load, network, ours, published
+from segdrop.modeling.segmenters import LoadedModel, load, network, ours, published
 from segdrop.modeling.segmenters.preprocessing import Preprocessing, normalised
 from segdrop.request import ImageSize
 
@@ -221,11 +221,3 @@ def test_pixels_are_normalised_and_their_channels_turned_round() -> None:
     how = Preprocessing(*normalised((0.5, 0.25, 0.0), (0.5, 1.0, 2.0)), reverses_channels=True)
     pixels = how.tensor(np.array([[[[0, 51, 255]]]], np.uint8))
     assert pixels[0, :, 0, 0].tolist() == pytest.approx([0.5, -0.05, -1.0])
-
-
-def test_cityscapes_classes_have_their_official_colours_in_any_order() -> None:
-    names = list(colours.CITYSCAPES)
-    turned = tuple(reversed(names))
-    assert colours.colours_of(tuple(names)) == tuple(colours.CITYSCAPES.values())
-    assert colours.colours_of(turned) == tuple(reversed(colours.CITYSCAPES.values()))
-    assert colours.colours_of(tuple(names[:-1])) is None

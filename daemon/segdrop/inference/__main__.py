@@ -9,11 +9,8 @@ from pathlib import Path
 
 from segdrop import child_runtime
 from segdrop.codes import Code
-from segdrop.errors import DataError, Exit, Issue
+from segdrop.errors import Exit
 from segdrop.spec import InferenceSpec
-
-#: what torch's allocators say (c10/core/impl/alloc_cpu.cpp, c10/cuda/CUDACachingAllocator.cpp)
-_NO_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "CUDA out of memory")
 
 
 def main() -> int:
@@ -31,13 +28,8 @@ def main() -> int:
         from segdrop.inference.run import infer  # noqa: PLC0415  (torch takes seconds: signals are handled first)
 
         child_runtime.begin(spec.error_path)
-        try:
+        with child_runtime.out_of_memory_as(Code.INFERENCE_OUT_OF_MEMORY):
             infer(spec, stop)
-        except (MemoryError, RuntimeError) as error:
-            if not isinstance(error, MemoryError) and not any(words in str(error) for words in _NO_MEMORY):
-                raise
-            message = str(error)[:300] or "out of memory"
-            raise DataError([Issue.of(Code.INFERENCE_OUT_OF_MEMORY, message)]) from error
 
     return child_runtime.run(
         body,

@@ -12,7 +12,7 @@ from segdrop.answers import ModelSummary, Scores
 from segdrop.child_runtime import StopFlag
 from segdrop.codes import Code
 from segdrop.dataset.classes import remapping
-from segdrop.dataset.classes.official_colours import colours_for
+from segdrop.dataset.classes.official_colours import colours_for, official
 from segdrop.dataset.classes.remapping import Remap
 from segdrop.dataset.unlabelled.item import Item, SkippedItem
 from segdrop.errors import DataError, Issue, StoppedError
@@ -258,7 +258,7 @@ def _total(spec: InferenceSpec, decoder: Decoder) -> int | None:
 
 
 def _setting(spec: InferenceSpec, model: Model) -> Setting:
-    classes, own = model.remap.classes, model.loaded.segmenter.colours
+    classes, own = model.remap.classes, official(model.loaded.segmenter.classes)
     background = next((number for number, name in enumerate(classes) if name.casefold() in _BACKGROUND_NAMES), None)
     return Setting(
         folder=spec.outputs_dir,

@@ -9,12 +9,9 @@ from pathlib import Path
 
 from segdrop import child_runtime
 from segdrop.codes import Code
-from segdrop.errors import DataError, Exit, Issue
+from segdrop.errors import Exit
 from segdrop.spec import TrainingSpec
 from segdrop.training.question import new_start
-
-#: what torch's allocators say (c10/core/impl/alloc_cpu.cpp, c10/cuda/CUDACachingAllocator.cpp)
-_NO_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "CUDA out of memory")
 
 
 def main() -> int:
@@ -33,12 +30,8 @@ def main() -> int:
         from segdrop.training.loop import train  # noqa: PLC0415  (torch takes seconds: signals are handled first)
 
         child_runtime.begin(spec.error_path)
-        try:
+        with child_runtime.out_of_memory_as(Code.TRAIN_OUT_OF_MEMORY):
             train(spec, stop, start)
-        except (MemoryError, RuntimeError) as error:
-            if not isinstance(error, MemoryError) and not any(words in str(error) for words in _NO_MEMORY):
-                raise
-            raise DataError([Issue.of(Code.TRAIN_OUT_OF_MEMORY, str(error)[:300] or "out of memory")]) from error
 
     return child_runtime.run(
         body, job=spec.job, stage="train", error_path=spec.error_path, lock_path=spec.lock_path, begins=False

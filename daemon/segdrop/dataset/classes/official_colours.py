@@ -77,17 +77,21 @@ def voc_colours(num_classes: int) -> tuple[Colour, ...]:
 VOC: Mapping[str, Colour] = dict(zip(_VOC_CLASSES, voc_colours(len(_VOC_CLASSES)), strict=True))
 
 
-def colours_for(classes: Sequence[str], own: Sequence[Colour] | None = None) -> tuple[Colour, ...]:
-    """Returns a colour for each class, by class id.
-
-    They are ``own``, those that a model brings along, where it has one for each class; else those of a well-known list
-    that has all of the classes by name, in any case; else PASCAL VOC's palette by class id, as masks in the results of
-    trainings have it.
-    """
-    if own is not None and len(own) >= len(classes):
-        return tuple(own[: len(classes)])
+def official(classes: Sequence[str]) -> tuple[Colour, ...] | None:
+    """Returns the colours, by class id, of a well-known list that has all of the names, in any case, or None."""
     names = [name.strip().casefold() for name in classes]
     for table in (CITYSCAPES, CITYSCAPES_CATEGORIES, VOC):
         if len(names) >= _FEWEST_CLASSES and all(name in table for name in names):
             return tuple(table[name] for name in names)
-    return voc_colours(len(classes))
+    return None
+
+
+def colours_for(classes: Sequence[str], own: Sequence[Colour] | None = None) -> tuple[Colour, ...]:
+    """Returns a colour for each class, by class id.
+
+    They are ``own``, those of the classes that these were merged from, where there is one for each class; else those of
+    a well-known list; else PASCAL VOC's palette by class id, as masks in the results of trainings have it.
+    """
+    if own is not None and len(own) >= len(classes):
+        return tuple(own[: len(classes)])
+    return official(classes) or voc_colours(len(classes))

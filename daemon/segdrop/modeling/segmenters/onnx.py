@@ -26,9 +26,9 @@ from segdrop.model_files.model_file import ModelFile
 from segdrop.model_files.onnx_messages import Summary
 from segdrop.modeling.precision import Host
 from segdrop.modeling.segmenters import opening, preprocessing
-from segdrop.modeling.segmenters.colours import colours_of
+from segdrop.modeling.segmenters.prepared import PreparedSegmenter
 from segdrop.modeling.segmenters.preprocessing import Preprocessing
-from segdrop.modeling.segmenters.protocol import Colour, LoadedModel
+from segdrop.modeling.segmenters.protocol import LoadedModel
 from segdrop.request import ImageSize
 from segdrop.spec import Limits
 
@@ -336,7 +336,7 @@ def _fix_for_names(model: ModelFile) -> str:
     return f"Put {beside}: one class name a line, in the order of the model's outputs."
 
 
-class OnnxSegmenter:
+class OnnxSegmenter(PreparedSegmenter):
     """An ONNX model that predicts. It is a :class:`segdrop.modeling.segmenters.protocol.Segmenter`."""
 
     def __init__(
@@ -348,37 +348,11 @@ class OnnxSegmenter:
         meaning: _Meaning,
         axis: int | None,
     ) -> None:
+        super().__init__(how, classes)
         self._model = model
         self._graph = graph
-        self._preprocessing = how
-        self._classes = classes
         self._meaning = meaning
         self._axis = axis
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes, by class id."""
-        return self._classes
-
-    @property
-    def colours(self) -> tuple[Colour, ...] | None:
-        """Colours of the classes, by class id; None where they have no official ones."""
-        return colours_of(self._classes)
-
-    @property
-    def input_size(self) -> ImageSize | None:
-        """The size to which images have to be scaled; None where any size will do."""
-        return self._preprocessing.size
-
-    @property
-    def side_multiple(self) -> int:
-        """Sides in pixels have to be multiples of it, where any size will do."""
-        return self._preprocessing.side_multiple
-
-    @property
-    def scales_images(self) -> bool:
-        """Whether it scales images of any size itself, as in training: a whole image is seen as objects were then."""
-        return self._preprocessing.shortest_edge is not None
 
     def logits(self, images: npt.NDArray[np.uint8]) -> Tensor:
         """Returns the logits (N, C, h, w) float32 of images (N, H, W, 3)."""

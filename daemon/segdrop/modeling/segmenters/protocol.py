@@ -10,8 +10,6 @@ from torch import Tensor
 from segdrop.errors import Issue
 from segdrop.request import ImageSize
 
-Colour = tuple[int, int, int]
-
 
 class Segmenter(Protocol):
     """A model that is ready to predict: on its device, in its number format, in evaluation mode."""
@@ -19,10 +17,6 @@ class Segmenter(Protocol):
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, by class id."""
-
-    @property
-    def colours(self) -> tuple[Colour, ...] | None:
-        """Colours of the classes, by class id, where the model brings its own; else those of PASCAL VOC serve."""
 
     @property
     def input_size(self) -> ImageSize | None:
